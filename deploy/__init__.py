@@ -1,0 +1,1 @@
+"""Ways to run the system: the command line, the embedded stack, containers."""

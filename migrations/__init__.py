@@ -1,0 +1,1 @@
+"""Database migrations (Alembic), each revision running its own SQL files."""

@@ -1,0 +1,15 @@
+DROP TABLE api_tokens;
+DROP TABLE audit_chains;
+DROP TABLE audit_log;
+DROP TABLE outbox;
+DROP TABLE redemption_decisions;
+DROP TABLE offer_redemptions;
+DROP TABLE offer_segment_rebuilds;
+DROP TABLE offer_segment_members;
+DROP TABLE topup_requests;
+DROP TABLE users;
+DROP TABLE offer_eligibility_rules;
+DROP TABLE offer_allowed_roles;
+DROP TABLE offer_allowed_users;
+DROP TABLE offer_products;
+DROP TABLE offers;

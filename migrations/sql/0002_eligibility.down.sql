@@ -1,0 +1,15 @@
+DROP TRIGGER offer_allowed_roles_deleted ON offer_allowed_roles;
+DROP TRIGGER offer_allowed_roles_inserted ON offer_allowed_roles;
+DROP TRIGGER offer_allowed_users_deleted ON offer_allowed_users;
+DROP TRIGGER offer_allowed_users_inserted ON offer_allowed_users;
+DROP TRIGGER offer_eligibility_rules_deleted ON offer_eligibility_rules;
+DROP TRIGGER offer_eligibility_rules_updated ON offer_eligibility_rules;
+DROP TRIGGER offer_eligibility_rules_inserted ON offer_eligibility_rules;
+DROP TRIGGER offers_rules_version ON offers;
+DROP FUNCTION raise_own_rules_version();
+DROP FUNCTION raise_rules_version();
+DROP FUNCTION is_user_eligible_for_offer(uuid, uuid);
+DROP FUNCTION eligibility_valid_until(uuid, uuid, timestamptz);
+DROP FUNCTION explain_eligibility(uuid, uuid, timestamptz);
+DROP FUNCTION offer_allows_user(uuid, uuid);
+DROP FUNCTION eligibility_rule_outcome(text, jsonb, uuid, timestamptz);

@@ -1,0 +1,1 @@
+"""Stores every audit event once, hash-chained, and answers questions about them."""

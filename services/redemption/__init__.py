@@ -1,0 +1,1 @@
+"""Decides redemption requests: one batch, one transaction, one answer each."""

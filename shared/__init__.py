@@ -1,0 +1,1 @@
+"""What the services share: message contracts, rules, settings, broker and database access."""

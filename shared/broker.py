@@ -1,0 +1,147 @@
+"""Kafka access: the FastStream broker that consumes, and the publisher that produces in bulk.
+
+FastStream owns consuming and the AsyncAPI documents. Producing goes through one aiokafka producer
+because a batch answers hundreds of messages at once and dead letters must keep their headers' bytes.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaBroker
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from shared.errors import ConfigurationError, DeliveryError
+from shared.settings import KafkaSettings
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to publish; `topic` is without the settings' prefix."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+
+
+def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
+    if settings.kafka_security_protocol in ("SSL", "SASL_SSL"):
+        return ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+    return None
+
+
+def _credentials(settings: KafkaSettings) -> tuple[str, str]:
+    if settings.kafka_sasl_username is None or settings.kafka_sasl_password is None:
+        raise ConfigurationError(
+            "OFFERS_KAFKA_SASL_USERNAME and OFFERS_KAFKA_SASL_PASSWORD: "
+            f"needed by {settings.kafka_security_protocol}"
+        )
+    return settings.kafka_sasl_username, settings.kafka_sasl_password.get_secret_value()
+
+
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
+    """What every aiokafka client is given to reach the cluster and log in to it."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "security_protocol": settings.kafka_security_protocol,
+        "ssl_context": _ssl_context(settings),
+    }
+    if settings.kafka_security_protocol.startswith("SASL"):
+        username, password = _credentials(settings)
+        options |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": username,
+            "sasl_plain_password": password,
+        }
+    return options
+
+
+def _security(settings: KafkaSettings) -> BaseSecurity | None:
+    context = _ssl_context(settings)
+    if not settings.kafka_security_protocol.startswith("SASL"):
+        return BaseSecurity(ssl_context=context, use_ssl=True) if context else None
+    username, password = _credentials(settings)
+    mechanism = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
+    return mechanism[settings.kafka_sasl_mechanism](
+        username=username, password=password, ssl_context=context, use_ssl=context is not None
+    )
+
+
+def create_broker(settings: KafkaSettings, service: str) -> KafkaBroker:
+    """The broker a service consumes with; it never produces and never creates topics."""
+    return KafkaBroker(
+        settings.kafka_bootstrap_servers,
+        client_id=f"offers-{service}",
+        security=_security(settings),
+        consumer_only=True,
+        allow_auto_create_topics=False,
+        graceful_timeout=10.0,
+        logger=None,
+    )
+
+
+class Publisher:
+    """Publishes many messages at once and reports whether all of them were taken."""
+
+    def __init__(self, settings: KafkaSettings, service: str) -> None:
+        self._prefix = settings.kafka_topic_prefix
+        self._options: dict[str, Any] = client_options(settings) | {
+            "client_id": f"offers-{service}",
+            "acks": "all",
+            "enable_idempotence": settings.kafka_idempotent_producer,
+            "linger_ms": 0,
+            "max_batch_size": 256 * 1024,
+        }
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connect to the cluster."""
+        self._producer = AIOKafkaProducer(**self._options)
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        """Deliver what is under way and disconnect."""
+        if self._producer is not None:
+            await self._producer.stop()
+            self._producer = None
+
+    async def topic_partitions(self, topic: str, timeout_s: float = 2.0) -> int:
+        """How many partitions a topic has; 0 if the cluster doesn't know it (or its name is not one)."""
+        assert self._producer is not None, "start() first"
+        try:
+            found = await asyncio.wait_for(
+                self._producer.partitions_for(self._prefix + topic), timeout=timeout_s
+            )
+        except (KafkaError, TimeoutError, ValueError, TypeError):
+            return 0
+        return len(cast("set[int]", found) or ())
+
+    async def publish_all(self, messages: Iterable[Outgoing]) -> None:
+        """Publish the messages and wait until the cluster has every one of them.
+
+        Raises:
+            DeliveryError: if any was not taken; others may have been.
+        """
+        assert self._producer is not None, "start() first"
+        try:
+            sent = [
+                await self._producer.send(
+                    self._prefix + message.topic,
+                    key=message.key,
+                    value=message.value,
+                    headers=list(message.headers),
+                    partition=message.partition,
+                )
+                for message in messages
+            ]
+            await asyncio.gather(*sent)
+        except KafkaError as error:
+            raise DeliveryError(f"Kafka did not take a message: {error!r}") from error

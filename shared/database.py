@@ -1,0 +1,51 @@
+"""PostgreSQL access: one pool a process, with the codecs every service relies on."""
+
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import orjson
+
+from shared.settings import DatabaseSettings
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = Pool = Any
+
+_JSONB_VERSION = b"\x01"
+
+
+def _encode_jsonb(value: object) -> bytes:
+    return _JSONB_VERSION + orjson.dumps(value, default=str)
+
+
+def _decode_jsonb(data: bytes) -> object:
+    return orjson.loads(data[1:])
+
+
+async def prepare_connection(connection: Connection) -> None:
+    """Let jsonb values be Python objects, in COPY as well as in queries."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
+    )
+
+
+async def connect(settings: DatabaseSettings) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection of its own, for a command that needs no pool."""
+    connection = await asyncpg.connect(settings.database_url, server_settings={"timezone": "UTC"})
+    await prepare_connection(connection)
+    return connection
+
+
+async def create_pool(settings: DatabaseSettings, service: str) -> Pool:
+    """The pool of a process. Sessions run in UTC and carry the service's name for operators."""
+    return await asyncpg.create_pool(
+        settings.database_url,
+        min_size=1,
+        max_size=settings.database_pool_size_max,
+        init=prepare_connection,
+        server_settings={"timezone": "UTC", "application_name": f"offers-{service}"},
+    )

@@ -1,0 +1,1 @@
+"""The message contracts, one module a topic."""

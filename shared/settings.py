@@ -1,0 +1,95 @@
+"""Settings from the environment (prefix OFFERS_), read once at start and typed.
+
+Each class holds what one concern needs; a service's settings combine those it uses.
+"""
+
+from typing import Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import ConfigurationError
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+class DatabaseSettings(BaseSettings):
+    """Where PostgreSQL is and how much of it one process may take."""
+
+    model_config = SettingsConfigDict(env_prefix="OFFERS_")
+
+    database_url: str = Field(pattern=r"^postgres(ql)?://", description="PostgreSQL connection URL")
+    database_pool_size_max: int = Field(default=6, ge=2, description="connections one process may hold")
+
+
+class RedisSettings(BaseSettings):
+    """Where Redis is."""
+
+    model_config = SettingsConfigDict(env_prefix="OFFERS_")
+
+    redis_url: str = Field(pattern=r"^(rediss?|unix)://", description="Redis connection URL")
+
+
+class KafkaSettings(BaseSettings):
+    """Where Kafka is, how to log in to it, and how its clients behave."""
+
+    model_config = SettingsConfigDict(env_prefix="OFFERS_")
+
+    kafka_bootstrap_servers: str = Field(
+        pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$", description="host:port, …"
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: str | None = None
+    kafka_topic_prefix: str = Field(
+        default="", pattern=r"^[A-Za-z0-9._-]*$", description="put before every topic and group"
+    )
+    kafka_partitions: int = Field(default=6, ge=1, description="partitions `offers topics` gives a new topic")
+    kafka_replication_factor: int = Field(default=1, ge=1)
+    kafka_idempotent_producer: bool = Field(default=True, description="off only for brokers that lack it")
+    kafka_fetch_wait_ms_max: int = Field(
+        default=100, ge=1, description="how long a broker may hold an empty fetch"
+    )
+    kafka_session_timeout_ms: int = Field(
+        default=10_000, ge=1_000, description="a silent worker is replaced after this"
+    )
+
+
+class BatchSettings(BaseSettings):
+    """How a service takes messages: how many at most, and how long it looks for the first."""
+
+    model_config = SettingsConfigDict(env_prefix="OFFERS_")
+
+    batch_records_max: int = Field(
+        default=500, ge=1, le=10_000, description="messages in one transaction, at most"
+    )
+    batch_wait_ms: int = Field(default=5, ge=1, description="pause of a consumer that finds nothing")
+
+
+class HttpSettings(BaseSettings):
+    """Where a service with an HTTP API listens."""
+
+    model_config = SettingsConfigDict(env_prefix="OFFERS_")
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8080, ge=0, le=65_535)
+
+
+def load_settings(kind: type[S]) -> S:
+    """Read one settings class from the environment.
+
+    Raises:
+        ConfigurationError: with one line for each missing or malformed variable.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_line(issue) for issue in error.errors())) from None
+
+
+def _line(issue: ErrorDetails) -> str:
+    problem = "is not set" if issue["type"] == "missing" else issue["msg"]
+    return f"OFFERS_{str(issue['loc'][0]).upper()}: {problem}"

@@ -1,0 +1,62 @@
+"""The topics by name, and how they are created."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from shared.broker import client_options
+from shared.errors import DeliveryError
+from shared.settings import KafkaSettings
+
+TOPUPS: Final = "topups"
+USERS: Final = "users"
+REDEMPTION_REQUESTS: Final = "redemption.requests"
+REDEMPTION_REPLIES: Final = "redemption.replies"
+OFFERS_CHANGED: Final = "offers.changed"
+SEGMENTS_CHANGED: Final = "segments.changed"
+AUDIT_EVENTS: Final = "audit.events"
+
+CONSUMED: Final = (TOPUPS, USERS, REDEMPTION_REQUESTS, OFFERS_CHANGED, AUDIT_EVENTS)
+
+
+def dead_letter_topic(topic: str) -> str:
+    """Where messages of `topic` go that can't be read."""
+    return f"{topic}.dlq"
+
+
+ALL: Final = (
+    *CONSUMED,
+    REDEMPTION_REPLIES,
+    SEGMENTS_CHANGED,
+    *(dead_letter_topic(topic) for topic in CONSUMED),
+)
+
+
+async def create_topics(settings: KafkaSettings, names: Sequence[str] = ALL) -> list[str]:
+    """Create the topics that don't exist yet, and return their (prefixed) names.
+
+    Raises:
+        DeliveryError: if the cluster refuses one of them.
+    """
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        wanted = [settings.kafka_topic_prefix + name for name in names]
+        existing = set(await admin.list_topics())
+        missing = [
+            NewTopic(name, settings.kafka_partitions, settings.kafka_replication_factor)
+            for name in wanted
+            if name not in existing
+        ]
+        if not missing:
+            return []
+        response = await admin.create_topics(missing)
+        for name, code, *_ in response.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise DeliveryError(f"topic {name} could not be created: {error.__name__}")
+        return [topic.name for topic in missing]
+    finally:
+        await admin.close()
