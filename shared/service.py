@@ -1,0 +1,39 @@
+"""How a service process runs: logging, event loop, stop on SIGTERM or Ctrl-C, and a sign when it is ready."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import uvloop
+
+from shared.telemetry import configure_logging, get_logger
+
+Serve = Callable[[asyncio.Event, Callable[[], None]], Awaitable[None]]
+"""Runs a service until the event is set, calling the function once it takes work."""
+
+log = get_logger(__name__)
+
+
+def announce_ready() -> None:
+    """Touch the file OFFERS_READY_FILE names, if any: a supervisor or a probe looks for it."""
+    log.info("service ready", action="service.ready")
+    path = os.environ.get("OFFERS_READY_FILE")
+    if path:
+        Path(path).touch()
+
+
+async def _run(serve: Serve) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(stop, announce_ready)
+    log.info("service stopped", action="service.stopped")
+
+
+def run_service(name: str, serve: Serve) -> None:
+    """Run a service in this process until it is told to stop, then let it finish what it began."""
+    configure_logging(name)
+    uvloop.run(_run(serve))
