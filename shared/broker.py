@@ -23,13 +23,14 @@ Headers = Sequence[tuple[str, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message to publish; `topic` is without the settings' prefix."""
+    """One message to publish; `topic` is without the settings' prefix unless `exact_topic`."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
     partition: int | None = None
+    exact_topic: bool = False
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
@@ -113,13 +114,11 @@ class Publisher:
             await self._producer.stop()
             self._producer = None
 
-    async def topic_partitions(self, topic: str, timeout_s: float = 2.0) -> int:
-        """How many partitions a topic has; 0 if the cluster doesn't know it (or its name is not one)."""
+    async def partition_count(self, topic: str, timeout_s: float = 2.0) -> int:
+        """How many partitions a topic (full name) has; 0 if the cluster doesn't have it."""
         assert self._producer is not None, "start() first"
         try:
-            found = await asyncio.wait_for(
-                self._producer.partitions_for(self._prefix + topic), timeout=timeout_s
-            )
+            found = await asyncio.wait_for(self._producer.partitions_for(topic), timeout=timeout_s)
         except (KafkaError, TimeoutError, ValueError, TypeError):
             return 0
         return len(cast("set[int]", found) or ())
@@ -134,7 +133,7 @@ class Publisher:
         try:
             sent = [
                 await self._producer.send(
-                    self._prefix + message.topic,
+                    message.topic if message.exact_topic else self._prefix + message.topic,
                     key=message.key,
                     value=message.value,
                     headers=list(message.headers),

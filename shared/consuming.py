@@ -9,7 +9,7 @@ import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeAlias, TypeVar, cast, get_args
 
 import asyncpg
 from aiokafka import ConsumerRecord, TopicPartition
@@ -25,6 +25,8 @@ from shared.telemetry import get_logger
 from shared.topics import dead_letter_topic
 
 M = TypeVar("M")
+F = TypeVar("F", bound=Callable[..., Awaitable[None]])
+KafkaRecord: TypeAlias = ConsumerRecord[bytes | None, bytes | None]
 
 RETRY_PAUSE_S_MIN = 0.1
 RETRY_PAUSE_S_MAX = 5.0
@@ -39,14 +41,14 @@ class Received(Generic[M]):
     """One readable message and the record it came in."""
 
     message: M
-    record: ConsumerRecord[bytes | None, bytes | None]
+    record: KafkaRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """A record that is no message of its topic, and why."""
 
-    record: ConsumerRecord[bytes | None, bytes | None]
+    record: KafkaRecord
     error: str
 
 
@@ -107,9 +109,7 @@ def error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:1000]
 
 
-def dead_letter(
-    record: ConsumerRecord[bytes | None, bytes | None], error: str, service: str, prefix: str = ""
-) -> Outgoing:
+def dead_letter(record: KafkaRecord, error: str, service: str, prefix: str = "") -> Outgoing:
     """The record as its dead-letter topic keeps it: original key, value and headers, and what happened."""
     about = {
         "dlq.topic": record.topic,
@@ -189,7 +189,7 @@ class Consumer(Generic[M]):
                 unreadable.append(Unreadable(record, error_text(error)))
         return Batch(received, unreadable, message)
 
-    async def consume(self, batch: Batch[M]) -> None:
+    async def consume(self, batch: Batch[Any]) -> None:
         """Handle a batch, publish what follows, then commit its offsets; on an outage rewind it."""
         try:
             outgoing = await self._handled(batch.received)
@@ -218,7 +218,7 @@ class Consumer(Generic[M]):
                 outgoing.append(self._dead_letter(item.record, error_text(error)))
         return outgoing
 
-    def _dead_letter(self, record: ConsumerRecord[bytes | None, bytes | None], error: str) -> Outgoing:
+    def _dead_letter(self, record: KafkaRecord, error: str) -> Outgoing:
         log.warning(
             "message dead-lettered",
             action="message.dead_lettered",
@@ -240,6 +240,9 @@ async def _parse(records: Any, original: Callable[[Any], Awaitable[KafkaMessage]
         return message
 
 
-def subscribe(broker: KafkaBroker, consumer: "Consumer[Any]", topic: str, prefix: str) -> Any:
-    """A FastStream subscriber decorator for the consumer's topic."""
-    return broker.subscriber(prefix + topic, **consumer.subscription())
+def subscribe(
+    broker: KafkaBroker, consumer: Consumer[Any], topic: str, settings: KafkaSettings
+) -> Callable[[F], F]:
+    """Subscribes the decorated function, which FastStream documents, to the consumer's topic."""
+    decorator = broker.subscriber(settings.kafka_topic_prefix + topic, **consumer.subscription())
+    return cast("Callable[[F], F]", decorator)

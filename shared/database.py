@@ -40,9 +40,12 @@ async def connect(settings: DatabaseSettings) -> asyncpg.Connection[asyncpg.Reco
     return connection
 
 
-async def create_pool(settings: DatabaseSettings, service: str) -> Pool:
-    """The pool of a process. Sessions run in UTC and carry the service's name for operators."""
-    return await asyncpg.create_pool(
+def create_pool(settings: DatabaseSettings, service: str) -> Pool:
+    """The pool of a process, opened by `async with` or `await`.
+
+    Sessions run in UTC and carry the service's name for operators.
+    """
+    return asyncpg.create_pool(
         settings.database_url,
         min_size=1,
         max_size=settings.database_pool_size_max,

@@ -1,0 +1,203 @@
+"""The book of a batch: what the database held when the batch began, and what its decisions add.
+
+Pure. Requests are answered in arrival order, each seeing what the ones before it used up; the handler
+stores what was added in one transaction.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import assert_never
+from uuid import UUID, uuid5
+
+from services.redemption.decision import Accepted, Decision, Offer, Rejected, Standing, Uses, decide
+from services.redemption.records import Redemption, StoredDecision
+from services.redemption.replies import (
+    conflict_reply,
+    invalid_reply,
+    purchase_reply,
+    revoke_reply,
+    stored_decision,
+)
+from services.redemption.requests import InvalidRequest, Request, content_hash
+from shared.events.redemption_replies import QuotedOffer, RedemptionReply
+from shared.events.redemption_requests import Purchase, QuoteRequest, RedeemRequest, RevokeRequest
+
+REDEMPTION_IDS = UUID("6f1d6a52-5b0c-4c1e-9a55-0f6c5c1f7a01")
+"""Namespace of redemption ids: one request can only ever make one redemption."""
+
+STRANGER = Standing(allowed=False, eligible=False)
+Pair = tuple[UUID, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to send for one request; `decision` is None for what leaves no trace (quotes)."""
+
+    request_id: UUID
+    reply: str
+    decision: StoredDecision | None
+
+
+@dataclass(slots=True)
+class Book:
+    """Everything a batch's decisions rest on. Pairs are (offer id, user id)."""
+
+    offers: dict[UUID, Offer] = field(default_factory=dict)
+    standings: dict[Pair, Standing] = field(default_factory=dict)
+    codes: dict[str, UUID] = field(default_factory=dict)
+    uses_total: Counter[UUID] = field(default_factory=Counter)
+    uses_by_user: Counter[Pair] = field(default_factory=Counter)
+    redemptions: dict[UUID, Redemption] = field(default_factory=dict)
+    redeemed_by: dict[UUID, UUID] = field(default_factory=dict)
+    decisions: dict[UUID, StoredDecision] = field(default_factory=dict)
+    added_decisions: list[StoredDecision] = field(default_factory=list)
+    added_redemptions: dict[UUID, Redemption] = field(default_factory=dict)
+    revoked: set[UUID] = field(default_factory=set)
+    usage_change: Counter[UUID] = field(default_factory=Counter)
+
+    def answer(self, request: Request, now: datetime) -> Answer:
+        """Answer the next request, and enter what it changes."""
+        if isinstance(request, QuoteRequest) or request.command == "quote":
+            return Answer(request.request_id, self._quote(request, now).model_dump_json(), None)
+        asked = content_hash(request)
+        stored = self.decisions.get(request.request_id)
+        if stored is None:
+            stored = self._enter(request, asked, self._decide(request, now))
+        elif stored.content_hash != asked:
+            stored = stored_decision(request, asked, conflict_reply(request, now))
+        return Answer(request.request_id, stored.reply, stored)
+
+    def offer_of(self, offer_id: UUID | None, code: str | None) -> Offer | None:
+        """The offer a request names."""
+        found = offer_id if offer_id is not None else self.codes.get(code or "")
+        return self.offers.get(found) if found is not None else None
+
+    def redemption_of(self, request: RevokeRequest) -> Redemption | None:
+        """The redemption a revoke names."""
+        found = request.redemption_id
+        if found is None and request.redeem_request_id is not None:
+            found = self.redeemed_by.get(request.redeem_request_id)
+        return self.redemptions.get(found) if found is not None else None
+
+    def _decide(
+        self, request: RedeemRequest | RevokeRequest | InvalidRequest, now: datetime
+    ) -> RedemptionReply:
+        match request:
+            case RedeemRequest():
+                return self._redeem(request, now)
+            case RevokeRequest():
+                return self._revoke(request, now)
+            case InvalidRequest():
+                return invalid_reply(request, now)
+            case _:
+                assert_never(request)
+
+    def _judge(self, purchase: Purchase, offer: Offer | None, now: datetime) -> tuple[Decision, Standing]:
+        if offer is None:
+            return decide(purchase, None, STRANGER, Uses(0, 0), now), STRANGER
+        pair = (offer.id, purchase.user_id)
+        standing = self.standings[pair]
+        uses = Uses(self.uses_total[offer.id], self.uses_by_user[pair])
+        return decide(purchase, offer, standing, uses, now), standing
+
+    def _redeem(self, request: RedeemRequest, now: datetime) -> RedemptionReply:
+        offer = self.offer_of(request.offer_id, request.code)
+        decision, standing = self._judge(request, offer, now)
+        if isinstance(decision, Rejected):
+            return purchase_reply(request, offer, decision, standing, now)
+        assert offer is not None
+        redemption = Redemption(
+            id=uuid5(REDEMPTION_IDS, str(request.request_id)),
+            request_id=request.request_id,
+            offer_id=offer.id,
+            user_id=request.user_id,
+            operator_product_id=request.operator_product_id,
+            supplier_product_mapping_id=request.supplier_product_mapping_id,
+            quantity=request.quantity,
+            price_paid=decision.price.price_paid,
+            discount_amount=decision.price.discount_amount,
+            revoked_at=None,
+            created_at=now,
+        )
+        self.redemptions[redemption.id] = self.added_redemptions[redemption.id] = redemption
+        self.redeemed_by[request.request_id] = redemption.id
+        self._count(redemption, 1)
+        return purchase_reply(request, offer, decision, standing, now, redemption.id)
+
+    def _revoke(self, request: RevokeRequest, now: datetime) -> RedemptionReply:
+        if request.deadline is not None and now > request.deadline:
+            return revoke_reply(request, None, now, "deadline_passed")
+        redemption = self.redemption_of(request)
+        if redemption is None:
+            return revoke_reply(request, None, now, "redemption_not_found")
+        if redemption.revoked_at is not None:
+            return revoke_reply(request, redemption, now, "already_revoked")
+        revoked = replace(redemption, revoked_at=now)
+        self.redemptions[revoked.id] = revoked
+        if revoked.id in self.added_redemptions:
+            self.added_redemptions[revoked.id] = revoked
+        else:
+            self.revoked.add(revoked.id)
+        self._count(revoked, -1)
+        return revoke_reply(request, revoked, now, None)
+
+    def _count(self, redemption: Redemption, change: int) -> None:
+        self.uses_total[redemption.offer_id] += change
+        self.uses_by_user[redemption.offer_id, redemption.user_id] += change
+        self.usage_change[redemption.offer_id] += change
+
+    def _quote(self, request: QuoteRequest | InvalidRequest, now: datetime) -> RedemptionReply:
+        if isinstance(request, InvalidRequest):
+            return invalid_reply(request, now)
+        if request.offer_id is None and request.code is None:
+            return self._quote_all(request, now)
+        offer = self.offer_of(request.offer_id, request.code)
+        decision, standing = self._judge(request, offer, now)
+        return purchase_reply(request, offer, decision, standing, now)
+
+    def _quote_all(self, request: QuoteRequest, now: datetime) -> RedemptionReply:
+        usable = sorted(self._usable(request, now), key=lambda quoted: (-quoted.discount_amount, quoted.code))
+        reply = RedemptionReply(
+            request_id=request.request_id,
+            command="quote",
+            status="accepted",
+            user_id=request.user_id,
+            price=request.unit_price * request.quantity,
+            decided_at=now,
+            explanation=[],
+            offers=usable,
+        )
+        if not usable:
+            return reply.model_copy(update={"discount_amount": Decimal(0), "price_paid": reply.price})
+        best = usable[0]
+        return reply.model_copy(
+            update={
+                "offer_id": best.offer_id,
+                "discount_amount": best.discount_amount,
+                "price_paid": best.price_paid,
+                "explanation": list(self.standings[best.offer_id, request.user_id].explanation or ()),
+            }
+        )
+
+    def _usable(self, request: QuoteRequest, now: datetime) -> Iterable[QuotedOffer]:
+        for offer in self.offers.values():
+            if (offer.id, request.user_id) not in self.standings:
+                continue
+            decision, _ = self._judge(request, offer, now)
+            if isinstance(decision, Accepted):
+                yield QuotedOffer(
+                    offer_id=offer.id,
+                    code=offer.code,
+                    title=offer.title,
+                    discount_amount=decision.price.discount_amount,
+                    price_paid=decision.price.price_paid,
+                )
+
+    def _enter(self, request: Request, asked: bytes, reply: RedemptionReply) -> StoredDecision:
+        stored = stored_decision(request, asked, reply)
+        self.decisions[request.request_id] = stored
+        self.added_decisions.append(stored)
+        return stored

@@ -1,0 +1,42 @@
+"""The rows a batch adds: redemptions and the decisions they came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """One use of an offer, as its row holds it."""
+
+    id: UUID
+    request_id: UUID
+    offer_id: UUID
+    user_id: UUID
+    operator_product_id: UUID | None
+    supplier_product_mapping_id: UUID | None
+    quantity: int
+    price_paid: Decimal
+    discount_amount: Decimal
+    revoked_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """What was answered to a request, as its row holds it; `reply` exactly as sent."""
+
+    request_id: UUID
+    content_hash: bytes
+    command: Literal["redeem", "revoke"]
+    status: Literal["accepted", "rejected"]
+    reason: str | None
+    offer_id: UUID | None
+    user_id: UUID | None
+    redemption_id: UUID | None
+    request: Mapping[str, Any]
+    reply: str
+    decided_at: datetime

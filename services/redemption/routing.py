@@ -1,0 +1,71 @@
+"""Where a reply goes: the topic and partition its request names, if the cluster has them.
+
+A topic nobody has must not hold up the answers of its neighbours: it is looked up once a while, and the
+reply goes to redemption.replies instead.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from uuid import UUID
+
+from shared.broker import Outgoing, Publisher
+from shared.consuming import KafkaRecord
+from shared.telemetry import get_logger
+from shared.topics import REDEMPTION_REPLIES
+
+KNOWN_S = 300.0
+UNKNOWN_S = 10.0
+TOPICS_MAX = 10_000
+
+log = get_logger(__name__)
+
+
+class ReplyRouter:
+    """Knows which reply topics exist and how many partitions they have."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._partitions: dict[str, tuple[int, float]] = {}
+
+    async def learn(self, records: Iterable[KafkaRecord]) -> None:
+        """Look up the reply topics of these requests that aren't known yet, all at once."""
+        now = time.monotonic()
+        if len(self._partitions) > TOPICS_MAX:
+            self._partitions.clear()
+        named = {topic for topic in map(_reply_to, records) if topic is not None}
+        unknown = [topic for topic in named if self._partitions.get(topic, (0, 0.0))[1] < now]
+        counts = await asyncio.gather(*(self._publisher.partition_count(topic) for topic in unknown))
+        for topic, count in zip(unknown, counts, strict=True):
+            self._partitions[topic] = (count, now + (KNOWN_S if count else UNKNOWN_S))
+            if not count:
+                log.warning("reply topic unknown", action="reply.topic_unknown", topic=topic)
+
+    def reply(self, record: KafkaRecord, request_id: UUID, value: str) -> Outgoing:
+        """The reply to a request, with its correlation id."""
+        headers = [(name, data) for name, data in record.headers if name == "correlation_id"]
+        key = str(request_id).encode()
+        topic = _reply_to(record)
+        count = self._partitions.get(topic, (0, 0.0))[0] if topic is not None else 0
+        if topic is None or not count:
+            return Outgoing(REDEMPTION_REPLIES, key, value.encode(), headers)
+        partition = _reply_partition(record, count)
+        return Outgoing(topic, key, value.encode(), headers, partition, exact_topic=True)
+
+
+def _header(record: KafkaRecord, wanted: str) -> str | None:
+    for name, data in record.headers:
+        if name == wanted and data:
+            return bytes(data).decode(errors="replace")
+    return None
+
+
+def _reply_to(record: KafkaRecord) -> str | None:
+    return _header(record, "reply_to")
+
+
+def _reply_partition(record: KafkaRecord, count: int) -> int | None:
+    text = _header(record, "reply_partition")
+    if text is None or not text.isdecimal() or int(text) >= count:
+        return None
+    return int(text)
