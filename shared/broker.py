@@ -42,8 +42,7 @@ def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
 def _credentials(settings: KafkaSettings) -> tuple[str, str]:
     if settings.kafka_sasl_username is None or settings.kafka_sasl_password is None:
         raise ConfigurationError(
-            "OFFERS_KAFKA_SASL_USERNAME and OFFERS_KAFKA_SASL_PASSWORD: "
-            f"needed by {settings.kafka_security_protocol}"
+            f"OFFERS_KAFKA_SASL_USERNAME and OFFERS_KAFKA_SASL_PASSWORD: needed by {settings.kafka_security_protocol}"
         )
     return settings.kafka_sasl_username, settings.kafka_sasl_password.get_secret_value()
 

@@ -165,7 +165,7 @@ class Consumer(Generic[M]):
         """The arguments of the FastStream subscriber, every one that matters spelled out."""
         kafka = self._settings
         return {
-            "group_id": f"{kafka.kafka_topic_prefix}offers.{self._service}",
+            "group_id": f"{kafka.kafka_topic_prefix}offers.{self._service}.{self._topic}",
             "ack_policy": AckPolicy.MANUAL,
             "auto_offset_reset": "earliest",
             "batch": True,
@@ -240,9 +240,7 @@ async def _parse(records: Any, original: Callable[[Any], Awaitable[KafkaMessage]
         return message
 
 
-def subscribe(
-    broker: KafkaBroker, consumer: Consumer[Any], topic: str, settings: KafkaSettings
-) -> Callable[[F], F]:
+def subscribe(broker: KafkaBroker, consumer: Consumer[Any], topic: str, settings: KafkaSettings) -> Callable[[F], F]:
     """Subscribes the decorated function, which FastStream documents, to the consumer's topic."""
     decorator = broker.subscriber(settings.kafka_topic_prefix + topic, **consumer.subscription())
     return cast("Callable[[F], F]", decorator)

@@ -53,8 +53,7 @@ class OutboxRelay:
                 rows = await connection.fetch(_queries.take, self._topics, CLAIM_MAX)
                 rows.sort(key=lambda row: row["id"])
                 await self._publisher.publish_all(
-                    Outgoing(row["topic"], str(row["message_key"]).encode(), row["value"].encode())
-                    for row in rows
+                    Outgoing(row["topic"], str(row["message_key"]).encode(), row["value"].encode()) for row in rows
                 )
             total += len(rows)
             if len(rows) < CLAIM_MAX:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from shared.events.fields import Money, Text
 
-Days = Annotated[int, Field(ge=1, le=36_500, strict=True)]
-Count = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PositiveMoney = Annotated[Money, Field(gt=0)]
 WindowDays = Annotated[
     Days | None, Field(title="Window (days)", description="only the last so many days; empty means ever")

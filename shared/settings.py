@@ -36,9 +36,7 @@ class KafkaSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OFFERS_")
 
-    kafka_bootstrap_servers: str = Field(
-        pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$", description="host:port, …"
-    )
+    kafka_bootstrap_servers: str = Field(pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$", description="host:port, …")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_sasl_username: str | None = None
@@ -50,9 +48,7 @@ class KafkaSettings(BaseSettings):
     kafka_partitions: int = Field(default=6, ge=1, description="partitions `offers topics` gives a new topic")
     kafka_replication_factor: int = Field(default=1, ge=1)
     kafka_idempotent_producer: bool = Field(default=True, description="off only for brokers that lack it")
-    kafka_fetch_wait_ms_max: int = Field(
-        default=100, ge=1, description="how long a broker may hold an empty fetch"
-    )
+    kafka_fetch_wait_ms_max: int = Field(default=100, ge=1, description="how long a broker may hold an empty fetch")
     kafka_session_timeout_ms: int = Field(
         default=10_000, ge=1_000, description="a silent worker is replaced after this"
     )
@@ -63,9 +59,7 @@ class BatchSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OFFERS_")
 
-    batch_records_max: int = Field(
-        default=500, ge=1, le=10_000, description="messages in one transaction, at most"
-    )
+    batch_records_max: int = Field(default=500, ge=1, le=10_000, description="messages in one transaction, at most")
     batch_wait_ms: int = Field(default=5, ge=1, description="pause of a consumer that finds nothing")
 
 

@@ -150,6 +150,7 @@ CREATE TABLE offer_segment_rebuilds (
     offer_id uuid CONSTRAINT offer_segment_rebuilds_pkey PRIMARY KEY
     CONSTRAINT offer_segment_rebuilds_offer_fk REFERENCES offers ON DELETE CASCADE,
     rules_version integer NOT NULL,
+    live boolean NOT NULL,
     after_user_id uuid,
     users_done bigint NOT NULL DEFAULT 0,
     users_total bigint NOT NULL DEFAULT 0,
@@ -159,6 +160,7 @@ CREATE TABLE offer_segment_rebuilds (
     finished_at timestamptz
 );
 COMMENT ON TABLE offer_segment_rebuilds IS 'Progress of the newest recomputation of each offer''s members.';
+COMMENT ON COLUMN offer_segment_rebuilds.live IS 'Whether the offer keeps members: active or paused, with rules.';
 COMMENT ON COLUMN offer_segment_rebuilds.after_user_id IS 'Users up to this id are done; null: none yet.';
 CREATE INDEX offer_segment_rebuilds_open ON offer_segment_rebuilds (requested_at) WHERE finished_at IS NULL;
 

@@ -82,9 +82,7 @@ class Book:
             found = self.redeemed_by.get(request.redeem_request_id)
         return self.redemptions.get(found) if found is not None else None
 
-    def _decide(
-        self, request: RedeemRequest | RevokeRequest | InvalidRequest, now: datetime
-    ) -> RedemptionReply:
+    def _decide(self, request: RedeemRequest | RevokeRequest | InvalidRequest, now: datetime) -> RedemptionReply:
         match request:
             case RedeemRequest():
                 return self._redeem(request, now)

@@ -94,9 +94,7 @@ class Rejected:
 Decision = Accepted | Rejected
 
 
-def decide(
-    purchase: Purchase, offer: Offer | None, standing: Standing, uses: Uses, now: datetime
-) -> Decision:
+def decide(purchase: Purchase, offer: Offer | None, standing: Standing, uses: Uses, now: datetime) -> Decision:
     """Decide one purchase against one offer at an instant."""
     terms = offer.terms_for(purchase) if offer is not None else None
     reason = first_reason(purchase, offer, terms, standing, uses, now)

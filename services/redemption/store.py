@@ -83,9 +83,7 @@ async def _find_offers(
     codes = {request.code for request in purchases if request.code}
     if not (ids or codes or redemption_ids or redeemed_by):
         return set()
-    rows = await connection.fetch(
-        _queries.find_offer_ids, list(ids), list(codes), redemption_ids, redeemed_by
-    )
+    rows = await connection.fetch(_queries.find_offer_ids, list(ids), list(codes), redemption_ids, redeemed_by)
     return {row["id"] for row in rows}
 
 
@@ -115,9 +113,7 @@ def _offer(row: Record, products: Sequence[ProductTerms]) -> Offer:
     return Offer(**{name: row[name] for name in columns}, products=tuple(products))
 
 
-def _pairs(
-    book: Book, purchases: Iterable[RedeemRequest | QuoteRequest], open_offers: Iterable[UUID]
-) -> set[Pair]:
+def _pairs(book: Book, purchases: Iterable[RedeemRequest | QuoteRequest], open_offers: Iterable[UUID]) -> set[Pair]:
     pairs: set[Pair] = set()
     for request in purchases:
         offer = book.offer_of(request.offer_id, request.code)

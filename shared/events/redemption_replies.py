@@ -65,12 +65,8 @@ class RedemptionReply(Message):
     discount_amount: Money | None = None
     price_paid: Money | None = Field(default=None, description="price − discount_amount")
     decided_at: Moment
-    explanation: list[RuleResult] | None = Field(
-        default=None, description="with `not_eligible` and every quote"
-    )
-    message: str | None = Field(
-        default=None, description="what is wrong with an invalid request, for a person"
-    )
+    explanation: list[RuleResult] | None = Field(default=None, description="with `not_eligible` and every quote")
+    message: str | None = Field(default=None, description="what is wrong with an invalid request, for a person")
     offers: list[QuotedOffer] | None = Field(
         default=None, description="a quote that names no offer: the usable offers, best saving first"
     )

@@ -15,7 +15,5 @@ class SegmentChanged(Message):
     type: Literal["segment.entered", "segment.left"]
     offer_id: UUID
     user_id: UUID
-    valid_until: Moment | None = Field(
-        description="entered: when it lapses, null if never; left: when it ended"
-    )
+    valid_until: Moment | None = Field(description="entered: when it lapses, null if never; left: when it ended")
     occurred_at: Moment

@@ -20,9 +20,7 @@ class TopupEvent(Message):
     topup_id: UUID
     user_id: UUID
     operator_id: UUID
-    kind: Literal["topup", "purchase"] = Field(
-        default="topup", description="`purchase`: any other paid transaction"
-    )
+    kind: Literal["topup", "purchase"] = Field(default="topup", description="`purchase`: any other paid transaction")
     amount: Money
     occurred_at: Moment
 

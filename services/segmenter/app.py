@@ -1,0 +1,93 @@
+"""Wires the segmenter: three topics in, memberships and their changes out, rebuilds and lapses beside."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from faststream.kafka import KafkaBroker
+from pydantic import Field, TypeAdapter
+
+from services.segmenter.handler import SERVICE, SegmenterHandler
+from services.segmenter.lapse import run_lapses
+from services.segmenter.rebuild import Rebuilder
+from shared.broker import Publisher, create_broker
+from shared.consuming import Batch, Consumer, Handler, read_json, subscribe
+from shared.database import Pool, create_pool
+from shared.events.audit_events import AuditEvent
+from shared.events.offers_changed import OfferChanged
+from shared.events.segments_changed import SegmentChanged
+from shared.events.topups import TopupEvent
+from shared.events.users import UserEvent
+from shared.outbox import OutboxRelay
+from shared.service import background
+from shared.settings import BatchSettings, DatabaseSettings, KafkaSettings, load_settings
+from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED, SEGMENTS_CHANGED, TOPUPS, USERS
+
+M = TypeVar("M")
+
+
+class SegmenterSettings(DatabaseSettings, KafkaSettings, BatchSettings):
+    """What the segmenter reads from the environment."""
+
+
+def wire(settings: SegmenterSettings, handler: SegmenterHandler, publisher: Publisher) -> KafkaBroker:
+    """The service's broker, ready to start."""
+    broker = create_broker(settings, SERVICE)
+
+    def consumer(topic: str, message: type[M], handle: Handler[M]) -> Consumer[M]:
+        return Consumer(
+            service=SERVICE,
+            topic=topic,
+            read=read_json(TypeAdapter(message)),
+            handle=handle,
+            publisher=publisher,
+            settings=settings,
+            batching=settings,
+        )
+
+    topups = consumer(TOPUPS, TopupEvent, handler.topups)
+    users = consumer(USERS, UserEvent, handler.users)
+    changes = consumer(OFFERS_CHANGED, OfferChanged, handler.offers_changed)
+
+    @subscribe(broker, topups, TOPUPS, settings)
+    async def on_topups(batch: Annotated[Batch[TopupEvent], Field(title="TopupEvent")]) -> None:
+        await topups.consume(batch)
+
+    @subscribe(broker, users, USERS, settings)
+    async def on_users(batch: Annotated[Batch[UserEvent], Field(title="UserEvent")]) -> None:
+        await users.consume(batch)
+
+    @subscribe(broker, changes, OFFERS_CHANGED, settings)
+    async def on_offers_changed(batch: Annotated[Batch[OfferChanged], Field(title="OfferChanged")]) -> None:
+        await changes.consume(batch)
+
+    prefix = settings.kafka_topic_prefix
+    broker.publisher(prefix + SEGMENTS_CHANGED, schema=SegmentChanged, title="SegmentsChanged")
+    broker.publisher(prefix + AUDIT_EVENTS, schema=AuditEvent, title="AuditEvents")
+    return broker
+
+
+def create_handler(pool: Pool, publisher: Publisher) -> tuple[SegmenterHandler, OutboxRelay, Rebuilder]:
+    """The parts that do the work, wired together."""
+    relay = OutboxRelay(pool, publisher, [SEGMENTS_CHANGED, AUDIT_EVENTS])
+    rebuilder = Rebuilder(pool, relay)
+    return SegmenterHandler(pool, relay, rebuilder), relay, rebuilder
+
+
+async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Keep memberships current until told to stop, then finish the batches under way."""
+    settings = load_settings(SegmenterSettings)
+    publisher = Publisher(settings, SERVICE)
+    async with create_pool(settings, SERVICE) as pool:
+        await publisher.start()
+        try:
+            handler, relay, rebuilder = create_handler(pool, publisher)
+            broker = wire(settings, handler, publisher)
+            async with background(relay.run(), rebuilder.run(), run_lapses(pool, relay)):
+                await broker.start()
+                ready()
+                await stop.wait()
+                await broker.stop()
+            await relay.relay()
+        finally:
+            await publisher.stop()
