@@ -33,7 +33,7 @@ async def prepare_connection(connection: Connection) -> None:
     )
 
 
-async def connect(settings: DatabaseSettings) -> asyncpg.Connection[asyncpg.Record]:
+async def connect(settings: DatabaseSettings) -> "asyncpg.Connection[asyncpg.Record]":
     """One connection of its own, for a command that needs no pool."""
     connection = await asyncpg.connect(settings.database_url, server_settings={"timezone": "UTC"})
     await prepare_connection(connection)

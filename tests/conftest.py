@@ -1,0 +1,127 @@
+"""Real servers for the whole suite: started once, with a fresh database and fresh topics for each test."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deploy.embedded.kafka import ApacheKafka, EmbeddedKafka
+from deploy.embedded.postgres import PostgresServer
+from deploy.embedded.redis import RedisServer
+from deploy.embedded.server import KafkaServer
+from migrations.revisions import upgrade
+from shared.broker import Publisher
+from shared.database import Pool, create_pool
+from shared.settings import DatabaseSettings, KafkaSettings
+from shared.topics import create_topics
+
+TEMPLATE = "offers_template"
+KAFKA = os.environ.get("KAFKA") or "embedded"
+
+
+def pytest_report_header() -> str:
+    """Name the servers the tests run on."""
+    broker = {"embedded": "Tansu (Kafka protocol)", "apache": "Apache Kafka, one KRaft node"}[KAFKA]
+    return f"servers: PostgreSQL and Redis from wheels, broker: {broker}"
+
+
+@pytest.fixture(scope="session")
+def servers_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the servers keep their data and logs."""
+    return tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+async def postgres(servers_dir: Path) -> AsyncIterator[PostgresServer]:
+    """A PostgreSQL server with a migrated template database."""
+    server = PostgresServer()
+    await server.start(servers_dir)
+    try:
+        connection = await asyncpg.connect(server.url)
+        await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        await connection.close()
+        upgrade(database_named(server, TEMPLATE))
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture(scope="session")
+async def redis_url(servers_dir: Path) -> AsyncIterator[str]:
+    """A Redis server."""
+    server = RedisServer()
+    await server.start(servers_dir)
+    yield server.url
+    await server.stop()
+
+
+@pytest.fixture(scope="session")
+async def kafka_server(servers_dir: Path) -> AsyncIterator[KafkaServer]:
+    """The broker KAFKA names: `embedded` (the default) or `apache`."""
+    server: KafkaServer = ApacheKafka() if KAFKA == "apache" else EmbeddedKafka()
+    await server.start(servers_dir)
+    yield server
+    await server.stop()
+
+
+def database_named(server: PostgresServer, name: str) -> str:
+    """The URL of another database of the server."""
+    return server.url.rpartition("/")[0] + f"/{name}"
+
+
+@pytest.fixture
+async def empty_database_url(postgres: PostgresServer) -> AsyncIterator[str]:
+    """A database of the test's own without any table."""
+    async for url in _database(postgres, "template1"):
+        yield url
+
+
+@pytest.fixture
+async def database_url(postgres: PostgresServer) -> AsyncIterator[str]:
+    """A migrated database of the test's own."""
+    async for url in _database(postgres, TEMPLATE):
+        yield url
+
+
+async def _database(server: PostgresServer, template: str) -> AsyncIterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    connection = await asyncpg.connect(server.url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield database_named(server, name)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """A pool on the test's database, with the services' codecs."""
+    async with create_pool(DatabaseSettings(database_url=database_url, database_pool_size_max=10), "test") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def kafka(kafka_server: KafkaServer) -> KafkaSettings:
+    """Settings with a topic prefix of the test's own, its topics created."""
+    settings = KafkaSettings(
+        kafka_bootstrap_servers=kafka_server.bootstrap_servers,
+        kafka_idempotent_producer=kafka_server.idempotent_producer,
+        kafka_topic_prefix=f"t{uuid.uuid4().hex[:12]}.",
+        kafka_partitions=4,
+        kafka_fetch_wait_ms_max=20,
+    )
+    await create_topics(settings)
+    return settings
+
+
+@pytest.fixture
+async def publisher(kafka: KafkaSettings) -> AsyncIterator[Publisher]:
+    """A started publisher."""
+    started = Publisher(kafka, "test")
+    await started.start()
+    yield started
+    await started.stop()

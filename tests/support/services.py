@@ -1,0 +1,46 @@
+"""Services inside the test's process, on the test's database and topics."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from services.redemption.app import RedemptionSettings
+from services.redemption.app import wire as wire_redemption
+from services.segmenter.app import SegmenterSettings, create_handler
+from services.segmenter.app import wire as wire_segmenter
+from services.segmenter.lapse import run_lapses
+from shared.broker import Publisher
+from shared.database import Pool
+from shared.service import background
+from shared.settings import KafkaSettings
+
+UNUSED_URL = "postgresql://unused"
+
+
+@asynccontextmanager
+async def redemption_workers(
+    pool: Pool, kafka: KafkaSettings, publisher: Publisher, count: int = 1
+) -> AsyncIterator[None]:
+    """Redemption workers with `count` consumers of one group."""
+    settings = RedemptionSettings(database_url=UNUSED_URL, **kafka.model_dump())
+    async with AsyncExitStack() as stack:
+        for _ in range(count):
+            broker = wire_redemption(settings, pool, publisher)
+            await broker.start()
+            stack.push_async_callback(broker.stop)
+        yield
+
+
+@asynccontextmanager
+async def segmenter_workers(
+    pool: Pool, kafka: KafkaSettings, publisher: Publisher, count: int = 1
+) -> AsyncIterator[None]:
+    """Segmenter workers with `count` consumers of one group."""
+    settings = SegmenterSettings(database_url=UNUSED_URL, **kafka.model_dump())
+    async with AsyncExitStack() as stack:
+        for _ in range(count):
+            handler, relay, rebuilder = create_handler(pool, publisher)
+            await stack.enter_async_context(background(relay.run(), rebuilder.run(), run_lapses(pool, relay)))
+            broker = wire_segmenter(settings, handler, publisher)
+            await broker.start()
+            stack.push_async_callback(broker.stop)
+        yield
