@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -113,14 +113,18 @@ class Publisher:
             await self._producer.stop()
             self._producer = None
 
-    async def partition_count(self, topic: str, timeout_s: float = 2.0) -> int:
-        """How many partitions a topic (full name) has; 0 if the cluster doesn't have it."""
+    async def partition_counts(self) -> dict[str, int]:
+        """How many partitions each topic of the cluster has, by its full name.
+
+        Raises:
+            DeliveryError: no broker answered.
+        """
         assert self._producer is not None, "start() first"
         try:
-            found = await asyncio.wait_for(self._producer.partitions_for(topic), timeout=timeout_s)
-        except (KafkaError, TimeoutError, ValueError, TypeError):
-            return 0
-        return len(cast("set[int]", found) or ())
+            cluster = await self._producer.client.fetch_all_metadata()
+        except KafkaError as error:
+            raise DeliveryError(f"Kafka does not name its topics: {error!r}") from error
+        return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in cluster.topics()}
 
     async def publish_all(self, messages: Iterable[Outgoing]) -> None:
         """Publish the messages and wait until the cluster has every one of them.

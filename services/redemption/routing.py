@@ -4,7 +4,6 @@ A topic nobody has must not hold up the answers of its neighbours: it is looked 
 reply goes to redemption.replies instead.
 """
 
-import asyncio
 import time
 from collections.abc import Iterable
 from uuid import UUID
@@ -35,8 +34,9 @@ class ReplyRouter:
             self._partitions.clear()
         named = {topic for topic in map(_reply_to, records) if topic is not None}
         unknown = [topic for topic in named if self._partitions.get(topic, (0, 0.0))[1] < now]
-        counts = await asyncio.gather(*(self._publisher.partition_count(topic) for topic in unknown))
-        for topic, count in zip(unknown, counts, strict=True):
+        counts = await self._publisher.partition_counts() if unknown else {}
+        for topic in unknown:
+            count = counts.get(topic, 0)
             self._partitions[topic] = (count, now + (KNOWN_S if count else UNKNOWN_S))
             if not count:
                 log.warning("reply topic unknown", action="reply.topic_unknown", topic=topic)

@@ -1,6 +1,7 @@
 """The redemption service over real Kafka and PostgreSQL: what checkouts see, and what is stored."""
 
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,24 +17,20 @@ from shared.topics import AUDIT_EVENTS, REDEMPTION_REPLIES, REDEMPTION_REQUESTS,
 from tests.support.campaign import add_offer
 from tests.support.requests import message, redeem
 from tests.support.services import redemption_workers
-from tests.support.topics import reading
+from tests.support.topics import TopicReader, reading
 
 
 class Checkout:
     """Sends requests and collects their replies, by request id."""
 
-    def __init__(self, pool: Pool, kafka: KafkaSettings, publisher: Publisher, workers: int = 1) -> None:
-        self._pool, self._kafka, self._publisher, self._workers = pool, kafka, publisher, workers
+    def __init__(self, publisher: Publisher, replies: TopicReader) -> None:
+        self._publisher, self._replies = publisher, replies
 
     async def ask(self, *requests: dict[str, Any]) -> list[dict[str, Any]]:
         """The replies in the order of the requests."""
-        async with (
-            redemption_workers(self._pool, self._kafka, self._publisher, self._workers),
-            reading(self._kafka, REDEMPTION_REPLIES) as replies,
-        ):
-            before = len(await replies.read_quiet(0.3))
-            await self._publisher.publish_all(message(request) for request in requests)
-            records = (await replies.read(before + len(requests)))[before:]
+        before = len(self._replies.records)
+        await self._publisher.publish_all(message(request) for request in requests)
+        records = (await self._replies.read(before + len(requests)))[before:]
         by_request: dict[str, list[dict[str, Any]]] = {}
         for record in records:
             reply = orjson.loads(record.value)
@@ -42,8 +39,10 @@ class Checkout:
 
 
 @pytest.fixture
-def checkout(pool: Pool, kafka: KafkaSettings, publisher: Publisher) -> Checkout:
-    return Checkout(pool, kafka, publisher)
+async def checkout(pool: Pool, kafka: KafkaSettings, publisher: Publisher) -> AsyncIterator[Checkout]:
+    """A checkout of a redemption service with two workers."""
+    async with redemption_workers(pool, kafka, publisher, 2), reading(kafka, REDEMPTION_REPLIES) as replies:
+        yield Checkout(publisher, replies)
 
 
 async def test_an_accepted_redemption_is_priced_stored_and_counted(checkout: Checkout, pool: Pool) -> None:
@@ -182,7 +181,7 @@ async def test_quotes_decide_without_leaving_a_trace(checkout: Checkout, pool: P
     [({"total_usage_limit": 100}, 400, "offer_exhausted"), ({"per_user_limit": 2}, 50, "per_user_limit_reached")],
 )
 async def test_concurrent_requests_never_pass_a_limit_and_never_stay_below_it(
-    pool: Pool, kafka: KafkaSettings, publisher: Publisher, limits: dict[str, int], users: int, reason: str
+    checkout: Checkout, pool: Pool, limits: dict[str, int], users: int, reason: str
 ) -> None:
     """400 requests by id and by code, so that they reach both workers through different partitions."""
     offer_id = await add_offer(pool, code="RACE", **limits)
@@ -191,7 +190,7 @@ async def test_concurrent_requests_never_pass_a_limit_and_never_stay_below_it(
         redeem(offer_id, people[place % users]) if place % 2 else redeem(None, people[place % users], code="RACE")
         for place in range(400)
     ]
-    replies = await Checkout(pool, kafka, publisher, workers=2).ask(*requests)
+    replies = await checkout.ask(*requests)
     assert Counter(reply["reason"] for reply in replies) == {None: 100, reason: 300}
     assert await pool.fetchval("SELECT usage_count FROM offers") == 100
     assert await pool.fetchval("SELECT count(*) FROM offer_redemptions") == 100

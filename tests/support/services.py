@@ -1,7 +1,10 @@
 """Services inside the test's process, on the test's database and topics."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+
+from faststream.kafka import KafkaBroker
 
 from services.redemption.app import RedemptionSettings
 from services.redemption.app import wire as wire_redemption
@@ -16,6 +19,12 @@ from shared.settings import KafkaSettings
 UNUSED_URL = "postgresql://unused"
 
 
+async def _start_together(stack: AsyncExitStack, brokers: Sequence[KafkaBroker]) -> None:
+    for broker in brokers:
+        stack.push_async_callback(broker.stop)
+    await asyncio.gather(*(broker.start() for broker in brokers))
+
+
 @asynccontextmanager
 async def redemption_workers(
     pool: Pool, kafka: KafkaSettings, publisher: Publisher, count: int = 1
@@ -23,10 +32,8 @@ async def redemption_workers(
     """Redemption workers with `count` consumers of one group."""
     settings = RedemptionSettings(database_url=UNUSED_URL, **kafka.model_dump())
     async with AsyncExitStack() as stack:
-        for _ in range(count):
-            broker = wire_redemption(settings, pool, publisher)
-            await broker.start()
-            stack.push_async_callback(broker.stop)
+        brokers = [wire_redemption(settings, pool, publisher) for _ in range(count)]
+        await _start_together(stack, brokers)
         yield
 
 
@@ -37,10 +44,10 @@ async def segmenter_workers(
     """Segmenter workers with `count` consumers of one group."""
     settings = SegmenterSettings(database_url=UNUSED_URL, **kafka.model_dump())
     async with AsyncExitStack() as stack:
+        brokers = []
         for _ in range(count):
             handler, relay, rebuilder = create_handler(pool, publisher)
             await stack.enter_async_context(background(relay.run(), rebuilder.run(), run_lapses(pool, relay)))
-            broker = wire_segmenter(settings, handler, publisher)
-            await broker.start()
-            stack.push_async_callback(broker.stop)
+            brokers.append(wire_segmenter(settings, handler, publisher))
+        await _start_together(stack, brokers)
         yield

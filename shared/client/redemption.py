@@ -1,0 +1,180 @@
+"""The checkout's client: sends redemption requests and returns their replies, any number at a time."""
+
+import random
+from asyncio import timeout
+from datetime import datetime, timedelta
+from decimal import Decimal
+from types import TracebackType
+from uuid import UUID, uuid4
+
+from shared.broker import Outgoing, Publisher
+from shared.client.replies import ReplyReader
+from shared.clock import utc_now
+from shared.errors import ConfigurationError, RequestTimeout
+from shared.events.redemption_replies import RedemptionReply
+from shared.events.redemption_requests import QuoteRequest, RedeemRequest, RevokeRequest
+from shared.settings import KafkaSettings
+from shared.topics import REDEMPTION_REPLIES, REDEMPTION_REQUESTS
+
+Request = RedeemRequest | QuoteRequest | RevokeRequest
+
+TIMEOUT_S = 10.0
+
+
+class RedemptionClient:
+    """An open client; use it as an async context manager, one for the whole process.
+
+    Every call raises RequestTimeout if no reply arrives in time, DeliveryError if Kafka doesn't take the
+    request, ClientClosed if the client is closed meanwhile. After any of these the request may have been
+    decided: send it again with the same request_id to learn how. A refusal is a reply, not an error.
+    """
+
+    def __init__(self, settings: KafkaSettings, reply_partition: int | None = None) -> None:
+        """`reply_partition`: the partition of redemption.replies to be answered on, random unless given."""
+        self._settings = settings
+        self._publisher = Publisher(settings, "client")
+        self._reply_topic = settings.kafka_topic_prefix + REDEMPTION_REPLIES
+        self._reply_partition = reply_partition
+        self._reader: ReplyReader | None = None
+
+    async def __aenter__(self) -> "RedemptionClient":
+        await self._publisher.start()
+        try:
+            partition = self._reply_partition = await self._choose_partition()
+            reader = ReplyReader(self._settings, self._reply_topic, partition)
+            await reader.start()
+        except BaseException:
+            await self._publisher.stop()
+            raise
+        self._reader = reader
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the client; calls under way fail with ClientClosed."""
+        if self._reader is not None:
+            await self._reader.stop()
+        await self._publisher.stop()
+
+    async def _choose_partition(self) -> int:
+        count = await self._publisher.partition_count(self._reply_topic)
+        if count == 0:
+            raise ConfigurationError(f"topic {self._reply_topic} does not exist: `offers topics` creates it")
+        if self._reply_partition is None:
+            return random.randrange(count)
+        if not 0 <= self._reply_partition < count:
+            raise ConfigurationError(
+                f"reply partition {self._reply_partition}: {self._reply_topic} has partitions 0 to {count - 1}"
+            )
+        return self._reply_partition
+
+    async def redeem(
+        self,
+        user_id: UUID,
+        unit_price: Decimal,
+        *,
+        offer_id: UUID | None = None,
+        code: str | None = None,
+        quantity: int = 1,
+        operator_product_id: UUID | None = None,
+        supplier_product_mapping_id: UUID | None = None,
+        request_id: UUID | None = None,
+        deadline: datetime | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> RedemptionReply:
+        """Use an offer, named by `offer_id` or `code`, on a purchase.
+
+        Unless a deadline is given it is the end of the timeout, so that an answer nobody waits for uses
+        nothing up. `request_id` is the idempotency key: pass your own to be able to ask again.
+        """
+        request = RedeemRequest(
+            request_id=request_id or uuid4(),
+            offer_id=offer_id,
+            code=code,
+            user_id=user_id,
+            operator_product_id=operator_product_id,
+            supplier_product_mapping_id=supplier_product_mapping_id,
+            quantity=quantity,
+            unit_price=unit_price,
+            deadline=deadline or utc_now() + timedelta(seconds=timeout_s),
+        )
+        return await self.send(request, timeout_s)
+
+    async def quote(
+        self,
+        user_id: UUID,
+        unit_price: Decimal,
+        *,
+        offer_id: UUID | None = None,
+        code: str | None = None,
+        quantity: int = 1,
+        operator_product_id: UUID | None = None,
+        supplier_product_mapping_id: UUID | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> RedemptionReply:
+        """What `redeem` would say, with nothing used up; without an offer, every offer the user could use."""
+        request = QuoteRequest(
+            command="quote",
+            request_id=uuid4(),
+            offer_id=offer_id,
+            code=code,
+            user_id=user_id,
+            operator_product_id=operator_product_id,
+            supplier_product_mapping_id=supplier_product_mapping_id,
+            quantity=quantity,
+            unit_price=unit_price,
+        )
+        return await self.send(request, timeout_s)
+
+    async def revoke(
+        self,
+        *,
+        redemption_id: UUID | None = None,
+        redeem_request_id: UUID | None = None,
+        reason: str | None = None,
+        request_id: UUID | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> RedemptionReply:
+        """Cancel a redemption, named by its id or by the request that redeemed."""
+        request = RevokeRequest(
+            command="revoke",
+            request_id=request_id or uuid4(),
+            redemption_id=redemption_id,
+            redeem_request_id=redeem_request_id,
+            reason=reason,
+        )
+        return await self.send(request, timeout_s)
+
+    async def send(self, request: Request, timeout_s: float = TIMEOUT_S) -> RedemptionReply:
+        """Send a request as it is and return the reply to it."""
+        assert self._reader is not None, "open the client first: async with RedemptionClient(…)"
+        correlation_id, reply = self._reader.expect()
+        try:
+            async with timeout(timeout_s):
+                await self._publisher.publish_all([self._outgoing(request, correlation_id)])
+                return await reply
+        except TimeoutError:
+            raise RequestTimeout(
+                f"no reply to the {request.command} {request.request_id} within {timeout_s:g} s"
+            ) from None
+        finally:
+            self._reader.forget(correlation_id)
+
+    def _outgoing(self, request: Request, correlation_id: bytes) -> Outgoing:
+        headers = [
+            ("correlation_id", correlation_id),
+            ("reply_to", self._reply_topic.encode()),
+            ("reply_partition", str(self._reply_partition).encode()),
+        ]
+        return Outgoing(REDEMPTION_REQUESTS, _key(request).encode(), request.to_bytes(), headers)
+
+
+def _key(request: Request) -> str:
+    """What keeps requests in order: those of one offer meet in one partition."""
+    if isinstance(request, RevokeRequest):
+        return str(request.redemption_id or request.redeem_request_id or request.request_id)
+    return str(request.offer_id or request.code or request.request_id)
