@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, STDOUT, Process
@@ -10,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from deploy.embedded.server import ServerError
+from deploy.embedded.errors import ServerError
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _PROBE_EVERY_S = 0.02
@@ -49,10 +50,19 @@ class Child:
 
         `env` is the whole environment (None: ours); `account` is the user to become, `-` for none.
         """
+        program = shutil.which(argv[0]) or argv[0]
         launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(int(death_signal)), account]
         with _open_log(log_path) as log:
             process = await asyncio.create_subprocess_exec(
-                *launcher, *argv, stdin=DEVNULL, stdout=log, stderr=STDOUT, env=env, cwd=cwd, start_new_session=True
+                *launcher,
+                program,
+                *argv[1:],
+                stdin=DEVNULL,
+                stdout=log,
+                stderr=STDOUT,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
             )
         return cls(name, process, log_path)
 
@@ -81,9 +91,9 @@ class Child:
         try:
             await asyncio.wait({ready, exited}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if exited.done():
-                raise ServerError(f"{self.name} exited with code {exited.result()}: {self._log_tail()}")
+                raise ServerError(f"{self.name} exited with code {exited.result()}: {self.log_tail()}")
             if not ready.done():
-                raise ServerError(f"{self.name} did not answer in {timeout_s:g} s: {self._log_tail()}")
+                raise ServerError(f"{self.name} did not answer in {timeout_s:g} s: {self.log_tail()}")
             ready.result()
         finally:
             ready.cancel()
@@ -106,7 +116,8 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def _log_tail(self) -> str:
+    def log_tail(self) -> str:
+        """The last lines of its log on one line, for an error message."""
         lines = self.log_path.read_text(errors="replace").splitlines()
         return " | ".join(line.strip() for line in lines[-_LOG_TAIL_LINES:]) or "(its log is empty)"
 
@@ -140,4 +151,4 @@ async def run_to_end(
     finally:
         child.kill_group()
     if code != 0:
-        raise ServerError(f"{name} exited with code {code}: {child._log_tail()}")
+        raise ServerError(f"{name} exited with code {code}: {child.log_tail()}")

@@ -1,6 +1,6 @@
 """Runs as a program: binds this process's life to its parent's, drops root if asked, then becomes the server.
 
-Usage: launch.py PARENT_PID DEATH_SIGNAL ACCOUNT|- PROGRAM [ARGUMENT…]. It imports nothing of the project
+Usage: launch.py PARENT_PID DEATH_SIGNAL ACCOUNT|- PROGRAM_PATH [ARGUMENT…]. It imports nothing of the project
 and starts under `python -I -S`, so it costs a few milliseconds and does nothing between fork and exec in
 the parent, where other threads' locks may be held.
 """
@@ -32,10 +32,10 @@ def main(arguments: list[str]) -> None:
     """Replace this process by the program named in the arguments."""
     parent_pid, death_signal, account, *argv = arguments
     if account != "-":
-        _become(account)
+        _become(account)  # From here on Python's own library may be out of reach: import nothing more.
     _die_with(int(parent_pid), int(death_signal))  # After the change of user, which would disarm it.
     try:
-        os.execvp(argv[0], argv)
+        os.execv(argv[0], argv)
     except OSError as error:
         sys.stderr.write(f"cannot start {argv[0]}: {error}\n")
         raise SystemExit(_CANNOT_START) from error
