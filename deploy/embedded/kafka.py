@@ -13,6 +13,7 @@ from deploy.embedded.kafka_jars import KAFKA_FILES, java_program, kafka_jars
 from deploy.embedded.ports import free_port, is_free
 from deploy.embedded.server import ChildServer, plain_environment
 from deploy.embedded.wheels import program
+from shared.settings import KafkaSettings
 
 _TANSU_START_TIMEOUT_S = 20.0
 _APACHE_START_TIMEOUT_S = 120.0
@@ -49,11 +50,25 @@ class _Broker(ChildServer):
 
     name = "kafka"
     idempotent_producer: ClassVar[bool]
+    fetch_wait_ms_max: ClassVar[int]
+    session_timeout_ms: ClassVar[int]
 
     @property
     def bootstrap_servers(self) -> str:
         """The address for clients."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def settings(self) -> KafkaSettings:
+        """How clients reach this broker and get along with it, whatever the environment says."""
+        return KafkaSettings(
+            kafka_bootstrap_servers=self.bootstrap_servers,
+            kafka_security_protocol="PLAINTEXT",
+            kafka_topic_prefix="",
+            kafka_idempotent_producer=self.idempotent_producer,
+            kafka_fetch_wait_ms_max=self.fetch_wait_ms_max,
+            kafka_session_timeout_ms=self.session_timeout_ms,
+        )
 
     async def _run(self, argv: list[str], home: Path, log_path: Path, start_timeout_s: float) -> None:
         self._child = await Child.spawn(self.name, argv, log_path=log_path, env=plain_environment(), cwd=home)
@@ -82,6 +97,8 @@ class EmbeddedKafka(_Broker):
     """The Tansu broker; its topics live in memory and are gone after a stop."""
 
     idempotent_producer = False
+    fetch_wait_ms_max = 20  # It answers a waiting fetch only after about half of this.
+    session_timeout_ms = 3_000  # It holds a group's first join for most of this, and waits for the dead so long.
     stop_timeout_s = 3.0  # It has nothing to save.
 
     async def start(self, data_dir: Path) -> None:
@@ -101,6 +118,8 @@ class ApacheKafka(_Broker):
     """One Apache Kafka node, broker and controller in one; its topics survive a restart."""
 
     idempotent_producer = True
+    fetch_wait_ms_max = 100
+    session_timeout_ms = 6_000  # The least it takes.
     stop_timeout_s = 30.0
 
     def __init__(self, port: int | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 from deploy.embedded.child import Child
 from deploy.embedded.errors import ServerError
 from deploy.embedded.ports import free_port
+from shared.settings import KafkaSettings
 
 
 class EmbeddedServer(Protocol):
@@ -41,6 +42,10 @@ class KafkaServer(EmbeddedServer, Protocol):
     @property
     def idempotent_producer(self) -> bool:
         """Whether producers may set enable_idempotence."""
+
+    @property
+    def settings(self) -> KafkaSettings:
+        """How clients reach this broker and get along with it."""
 
 
 class ChildServer:

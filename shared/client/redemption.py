@@ -61,7 +61,7 @@ class RedemptionClient:
         await self._publisher.stop()
 
     async def _choose_partition(self) -> int:
-        count = await self._publisher.partition_count(self._reply_topic)
+        count = (await self._publisher.partition_counts()).get(self._reply_topic, 0)
         if count == 0:
             raise ConfigurationError(f"topic {self._reply_topic} does not exist: `offers topics` creates it")
         if self._reply_partition is None:

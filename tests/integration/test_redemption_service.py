@@ -184,7 +184,7 @@ async def test_concurrent_requests_never_pass_a_limit_and_never_stay_below_it(
     checkout: Checkout, pool: Pool, limits: dict[str, int], users: int, reason: str
 ) -> None:
     """400 requests by id and by code, so that they reach both workers through different partitions."""
-    offer_id = await add_offer(pool, code="RACE", **limits)
+    offer_id = await add_offer(pool, None, code="RACE", **limits)
     people = [uuid4() for _ in range(users)]
     requests = [
         redeem(offer_id, people[place % users]) if place % 2 else redeem(None, people[place % users], code="RACE")

@@ -1,0 +1,39 @@
+"""Turns what can go wrong into one clear line on standard error and an exit code; no tracebacks."""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import asyncpg
+import typer
+from aiokafka.errors import KafkaError
+from pydantic import ValidationError
+
+from shared.consuming import error_text
+from shared.errors import OffersError
+
+EXIT_FAILED = 2
+
+
+def explained(command: Callable[[], object]) -> None:
+    """Run a command line; an error that a person can act on becomes its text and exit code 2."""
+    try:
+        command()
+    except OffersError as error:
+        _fail(str(error))
+    except ValidationError as error:
+        _fail(error_text(error))
+    except (OSError, asyncpg.PostgresError) as error:
+        _fail(f"PostgreSQL or a file can't be reached: {_line(error)}")
+    except KafkaError as error:
+        _fail(f"Kafka can't be reached: {_line(error)}")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _fail(text: str) -> NoReturn:
+    for line in text.splitlines():
+        typer.echo(f"error: {line}", err=True)
+    sys.exit(EXIT_FAILED)

@@ -1,0 +1,22 @@
+-- name: find_offer
+-- An offer by id or by code.
+SELECT o.id, o.code, o.title, o.status, o.eligibility_logic
+FROM offers AS o WHERE o.id = $1::uuid OR o.code = $2::text
+
+-- name: judge
+-- The exact verdict on a user, and whether the offer is open to them, its rules aside.
+SELECT is_user_eligible_for_offer($1::uuid, $2::uuid) AS eligible, offer_allows_user($1::uuid, $2::uuid) AS allowed
+
+-- name: explain
+-- Each rule's part in it.
+SELECT e.rule_key, e.rule_type, e.passed, e.required, e.actual, nullif(e.valid_until, 'infinity') AS valid_until
+FROM explain_eligibility($1::uuid, $2::uuid) AS e
+
+-- name: rebuild_progress
+-- How far the rebuilds of these offers are.
+SELECT b.offer_id, o.code, b.users_done, greatest(b.users_total, b.users_done) AS users_total,
+    b.entered, b.members_left, b.finished_at IS NOT NULL AS finished
+FROM offer_segment_rebuilds AS b
+INNER JOIN offers AS o ON b.offer_id = o.id
+WHERE b.offer_id = any($1::uuid[])
+ORDER BY o.code

@@ -1,0 +1,64 @@
+"""Replies and explanations as a person reads them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shared.events.redemption_replies import QuotedOffer, RedemptionReply, RuleResult
+
+console: Final = Console(highlight=False)
+
+
+def show_reply(reply: RedemptionReply) -> None:
+    """Print one decision."""
+    accepted = reply.status == "accepted"
+    verdict = Text(f"{reply.command} {reply.status}", style="bold green" if accepted else "bold red")
+    if reply.reason is not None:
+        verdict.append(f": {reply.reason}", style="red")
+    console.print(verdict)
+    facts = Table.grid(padding=(0, 2))
+    for name in ("offer_id", "user_id", "redemption_id", "price", "discount_amount", "price_paid", "message"):
+        value = getattr(reply, name)
+        if value is not None:
+            facts.add_row(Text(name.replace("_", " "), style="dim"), str(value))
+    facts.add_row(Text("request id", style="dim"), str(reply.request_id))
+    facts.add_row(Text("decided at", style="dim"), moment(reply.decided_at))
+    console.print(facts)
+    if reply.explanation:
+        console.print(rules_table(reply.explanation))
+    if reply.offers is not None:
+        console.print(offers_table(reply.offers) if reply.offers else "no offer is usable on this purchase")
+
+
+def rules_table(rules: Iterable[RuleResult]) -> Table:
+    """Each rule with what it requires and what the user has."""
+    table = Table("rule", "type", "required", "actual", "passed", "lapses", box=None, header_style="dim")
+    for rule in rules:
+        table.add_row(
+            rule.rule_key,
+            rule.rule_type,
+            str(rule.required),
+            "-" if rule.actual is None else str(rule.actual),
+            Text("yes", style="green") if rule.passed else Text("no", style="red"),
+            moment(rule.valid_until) if rule.valid_until else ("never" if rule.passed else "-"),
+        )
+    return table
+
+
+def offers_table(offers: Iterable[QuotedOffer]) -> Table:
+    """Offers a user could use, as the quote ranks them."""
+    table = Table("code", "title", box=None, header_style="dim")
+    table.add_column("saves", justify="right")
+    table.add_column("to pay", justify="right")
+    for offer in offers:
+        table.add_row(offer.code, offer.title, f"{offer.discount_amount:.2f}", f"{offer.price_paid:.2f}")
+    return table
+
+
+def moment(at: datetime) -> str:
+    """A time to the second, in UTC."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

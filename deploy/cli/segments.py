@@ -1,0 +1,108 @@
+"""`offers explain` and `offers rebuild`: who is eligible and why, and recomputing it. Only the database is needed."""
+
+import asyncio
+from typing import Annotated
+from uuid import UUID
+
+import asyncpg
+import orjson
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from deploy.cli.options import Json, Offer, User, id_or_code
+from deploy.cli.rendering import console, rules_table
+from shared.database import Connection, Pool, connect, create_pool
+from shared.errors import OffersError
+from shared.events.redemption_replies import RuleResult
+from shared.settings import DatabaseSettings, load_settings
+from shared.sqlfile import load_queries
+
+_queries = load_queries(__file__)
+LOOK_S = 0.2
+
+
+def explain(offer: Offer, user: User, json_output: Json = False) -> None:
+    """Explain whether a user may use an offer now: every rule, what it asks for, what the user has."""
+    found, judged, rules = asyncio.run(_explain(offer, user))
+    if json_output:
+        document = {
+            "offer_id": found["id"],
+            "user_id": user,
+            "eligible": judged["eligible"],
+            "allowed": judged["allowed"],
+            "eligibility_logic": found["eligibility_logic"],
+            "rules": [rule.model_dump(mode="json") for rule in rules],
+        }
+        typer.echo(orjson.dumps(document))
+        return
+    verdict = "[bold green]eligible[/]" if judged["eligible"] else "[bold red]not eligible[/]"
+    console.print(f"{found['code']} ({found['status']}): {verdict}")
+    if not judged["allowed"]:
+        console.print("the offer is open only to certain users and roles; this user is none of them")
+    if rules:
+        console.print(f"{found['eligibility_logic']} of these rules must pass:")
+        console.print(rules_table(rules))
+    else:
+        console.print("the offer has no rules")
+
+
+async def _explain(offer: str, user: UUID) -> tuple[asyncpg.Record, asyncpg.Record, list[RuleResult]]:
+    connection = await connect(load_settings(DatabaseSettings))
+    try:
+        found = await _find_offer(connection, offer)
+        judged = await connection.fetchrow(_queries.judge, found["id"], user)
+        assert judged is not None
+        rows = await connection.fetch(_queries.explain, found["id"], user)
+        return found, judged, [RuleResult(**row) for row in rows]
+    finally:
+        await connection.close()
+
+
+async def _find_offer(connection: Connection | Pool, offer: str) -> asyncpg.Record:
+    found: asyncpg.Record | None = await connection.fetchrow(_queries.find_offer, *id_or_code(offer))
+    if found is None:
+        raise OffersError(f"no offer has the id or code {offer}")
+    return found
+
+
+def rebuild(
+    offer: Annotated[
+        str | None, typer.Argument(help="The offer's id or code.", show_default="every offer with rules")
+    ] = None,
+) -> None:
+    """Recompute who is a member of offers' segments. Redemptions are right all the while."""
+    asyncio.run(_rebuild(offer))
+
+
+async def _rebuild(offer: str | None) -> None:
+    from services.segmenter.rebuild import request_rebuilds
+
+    async with create_pool(load_settings(DatabaseSettings), "rebuild") as pool:
+        wanted = None if offer is None else [(await _find_offer(pool, offer))["id"]]
+        offer_ids = await request_rebuilds(pool, wanted, even_if_current=True)
+        if not offer_ids:
+            console.print("nothing to rebuild: no active or paused offer with rules")
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console) as progress:
+            await _work_until_rebuilt(pool, offer_ids, progress)
+
+
+async def _work_until_rebuilt(pool: Pool, offer_ids: list[UUID], progress: Progress) -> None:
+    """Take part in the work, beside the segmenters that are up, until every rebuild is finished."""
+    from services.segmenter.rebuild import rebuild_chunk
+
+    bars: dict[UUID, TaskID] = {}
+    while True:
+        step = await rebuild_chunk(pool)
+        rows = await pool.fetch(_queries.rebuild_progress, offer_ids)
+        for row in rows:
+            if row["offer_id"] not in bars:
+                bars[row["offer_id"]] = progress.add_task(row["code"], total=None)
+            done, total = row["users_done"], row["users_total"]
+            total = done if row["finished"] else max(total, 1)
+            progress.update(bars[row["offer_id"]], completed=done, total=total)
+        if all(row["finished"] for row in rows):
+            return
+        if step is None:  # Others are at work on the rest.
+            await asyncio.sleep(LOOK_S)

@@ -1,0 +1,65 @@
+"""Where a running stack is: for the ready file, for the environment of commands, and for people."""
+
+import json
+import os
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.settings import KafkaSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The addresses of a running stack and the token of its APIs."""
+
+    database_url: str
+    kafka: KafkaSettings
+    redis_url: str
+    admin_url: str
+    admin_token: str
+    audit_url: str
+
+    def environment(self) -> dict[str, str]:
+        """The OFFERS_* variables of services and commands, whatever the caller's own environment says."""
+        return {
+            "OFFERS_DATABASE_URL": self.database_url,
+            "OFFERS_REDIS_URL": self.redis_url,
+        } | {
+            f"OFFERS_{name.upper()}": str(value)
+            for name, value in self.kafka.model_dump().items()
+            if value is not None
+        }
+
+
+def write_environment(addresses: Addresses, path: Path) -> None:
+    """A file to source in another terminal; readable by its owner alone, as it holds a token."""
+    variables = addresses.environment() | {
+        "OFFERS_ADMIN_URL": addresses.admin_url,
+        "OFFERS_ADMIN_TOKEN": addresses.admin_token,
+        "OFFERS_AUDIT_URL": addresses.audit_url,
+    }
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    _write_private(path, "".join(lines))
+
+
+def write_ready_file(addresses: Addresses, pids: dict[str, list[int]], path: Path) -> None:
+    """Everything answers: tell whoever waits for the file, which is complete from the moment it exists."""
+    fields = {
+        "database_url": addresses.database_url,
+        "kafka_bootstrap_servers": addresses.kafka.kafka_bootstrap_servers,
+        "redis_url": addresses.redis_url,
+        "admin_url": addresses.admin_url,
+        "admin_token": addresses.admin_token,
+        "audit_url": addresses.audit_url,
+    }
+    _write_private(path, json.dumps(fields | {"pids": pids}, indent=2) + "\n")
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:  # mkstemp makes it mode 600.
+        file.write(text)
+    Path(unfinished).rename(path)

@@ -1,0 +1,1 @@
+"""The sample campaign: invented users, operators, history and offers, and checkouts that use them."""
