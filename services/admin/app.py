@@ -1,0 +1,91 @@
+"""Wires the admin service: the HTTP application, and the relay that publishes what its changes announce."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from services.admin.api import preview_routes, reading_routes, writing_routes
+from services.admin.body_limit import BodyLimit
+from services.admin.probes import Probe, kafka_probe, probe_routes
+from services.admin.problems import install_problems, with_problem_media_type
+from services.admin.server import run_until, serving
+from shared.broker import Publisher
+from shared.database import Pool, create_pool
+from shared.errors import DeliveryError
+from shared.outbox import OutboxRelay
+from shared.service import background
+from shared.settings import DatabaseSettings, HttpSettings, KafkaSettings, load_settings
+from shared.telemetry import get_logger
+from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED
+
+SERVICE: Final = "admin"
+BODY_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Room for an offer with as many allowed users as may be."""
+
+log = get_logger(__name__)
+
+
+class AdminSettings(DatabaseSettings, KafkaSettings, HttpSettings):
+    """What the admin service reads from the environment."""
+
+
+def create_relay(pool: Pool, publisher: Publisher) -> OutboxRelay:
+    """Publishes what changes of offers leave in the outbox."""
+    return OutboxRelay(pool, publisher, [OFFERS_CHANGED, AUDIT_EVENTS])
+
+
+def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int = 2) -> FastAPI:
+    """The service's HTTP application; at most `previews_max` previews run at once."""
+    api = FastAPI(
+        title="Offers admin",
+        version="1.0.0",
+        description="Offers, who may use them, and who could.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    api.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
+    install_problems(api)
+    for routes in (
+        probe_routes(pool, kafka),
+        preview_routes(pool, previews_max),
+        reading_routes(pool),
+        writing_routes(pool, relay),
+    ):
+        api.include_router(routes)
+    return api
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document of the HTTP API; needs no server."""
+    nowhere = AdminSettings(database_url="postgresql://localhost", kafka_bootstrap_servers="localhost:9092")
+    pool = create_pool(nowhere, SERVICE)
+    relay = create_relay(pool, Publisher(nowhere, SERVICE))
+    return with_problem_media_type(create_api(pool, relay, kafka_probe(nowhere)).openapi())
+
+
+async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Answer until told to stop, then finish the answers under way and publish what they announced."""
+    settings = load_settings(AdminSettings)
+    publisher = Publisher(settings, SERVICE)
+    async with create_pool(settings, SERVICE) as pool:
+        await publisher.start()
+        try:
+            relay = create_relay(pool, publisher)
+            api = create_api(pool, relay, kafka_probe(settings), max(1, settings.database_pool_size_max // 3))
+            async with background(relay.run()), serving(api, settings) as running:
+                ready()
+                await run_until(stop, running)
+            await _relay_rest(relay)
+        finally:
+            await publisher.stop()
+
+
+async def _relay_rest(relay: OutboxRelay) -> None:
+    try:
+        await relay.relay()
+    except DeliveryError as error:
+        # Nothing is lost: the rows stay, and the next relay to run publishes them.
+        log.warning("outbox not emptied", action="outbox.left", error=str(error))

@@ -1,0 +1,157 @@
+"""Changes an offer: one transaction holds the change, the event that announces it and its audit event.
+
+The offer's row is locked first, so of two writers with the same version the second finds it raised.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from services.admin import store
+from services.admin.changes import Action, ChangeType, describe_change, event_type, next_status
+from services.admin.models import Offer, OfferDraft, Status
+from shared.database import Connection, Pool
+from shared.events.audit_events import AuditEvent
+from shared.events.offers_changed import OfferChanged
+from shared.outbox import add_to_outbox
+from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class OfferNotFound:
+    """There is no such offer."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaleVersion:
+    """The offer has been changed since the version the writer states."""
+
+    stated: int
+    current: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotAllowedNow:
+    """The offer's status does not allow the action."""
+
+    action: str
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTaken:
+    """Another offer has the code."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitBelowUsage:
+    """The offer has been used more often than the new total_usage_limit."""
+
+    limit: int | None
+
+
+Refusal = OfferNotFound | StaleVersion | NotAllowedNow | CodeTaken | LimitBelowUsage
+
+
+async def create_offer(pool: Pool, draft: OfferDraft, actor: str) -> Offer | Refusal:
+    """Store a new draft."""
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            offer_id = await store.insert_offer(connection, draft, actor)
+            return await _announce(connection, offer_id, "offer.created", None, actor)
+    except asyncpg.IntegrityConstraintViolationError as error:
+        return _refusal(error, draft)
+
+
+async def replace_offer(pool: Pool, offer_id: UUID, draft: OfferDraft, version: int, actor: str) -> Offer | Refusal:
+    """Make an offer what the draft says, if it still has the version."""
+
+    async def replace(connection: Connection, before: Offer) -> ChangeType | Refusal:
+        if before.status == "archived":
+            return NotAllowedNow("change", before.status)
+        await store.update_offer(connection, offer_id, draft)
+        return "offer.updated"
+
+    try:
+        return await _edit(pool, offer_id, version, actor, replace)
+    except asyncpg.IntegrityConstraintViolationError as error:
+        return _refusal(error, draft)
+
+
+async def change_status(pool: Pool, offer_id: UUID, action: Action, version: int | None, actor: str) -> Offer | Refusal:
+    """Publish, pause or archive an offer."""
+
+    async def change(connection: Connection, before: Offer) -> ChangeType | Refusal:
+        status = next_status(action, before.status)
+        if status is None:
+            return NotAllowedNow(action, before.status)
+        await store.update_status(connection, offer_id, status)
+        return event_type(action)
+
+    return await _edit(pool, offer_id, version, actor, change)
+
+
+async def _edit(
+    pool: Pool,
+    offer_id: UUID,
+    version: int | None,
+    actor: str,
+    change: Callable[[Connection, Offer], Awaitable[ChangeType | Refusal]],
+) -> Offer | Refusal:
+    async with pool.acquire() as connection, connection.transaction():
+        if not await store.lock_offer(connection, offer_id):
+            return OfferNotFound()
+        before = await _stored(connection, offer_id)
+        if version is not None and version != before.version:
+            return StaleVersion(version, before.version)
+        changed = await change(connection, before)
+        if not isinstance(changed, str):
+            return changed
+        return await _announce(connection, offer_id, changed, before, actor)
+
+
+async def _announce(
+    connection: Connection, offer_id: UUID, kind: ChangeType, before: Offer | None, actor: str
+) -> Offer:
+    after = await _stored(connection, offer_id)
+    changed = OfferChanged(
+        event_id=uuid4(),
+        type=kind,
+        offer_id=offer_id,
+        code=after.code,
+        status=after.status,
+        version=after.version,
+        rules_version=after.rules_version,
+        occurred_at=after.updated_at,
+    )
+    audit = AuditEvent(
+        event_id=uuid4(),
+        type=kind,
+        actor=actor,
+        entity_type="offer",
+        entity_id=offer_id,
+        offer_id=offer_id,
+        occurred_at=after.updated_at,
+        data=describe_change(before, after),
+    )
+    await add_to_outbox(connection, [(OFFERS_CHANGED, offer_id, changed), (AUDIT_EVENTS, offer_id, audit)])
+    return after
+
+
+async def _stored(connection: Connection, offer_id: UUID) -> Offer:
+    offer = await store.load_offer(connection, offer_id)
+    assert offer is not None, "its row is locked by this transaction"
+    return offer
+
+
+def _refusal(error: asyncpg.IntegrityConstraintViolationError, draft: OfferDraft) -> Refusal:
+    match error.constraint_name:
+        case "offers_code_unique":
+            return CodeTaken(draft.code)
+        case "offers_usage_within_limit":
+            return LimitBelowUsage(draft.total_usage_limit)
+    raise error

@@ -1,0 +1,61 @@
+"""Whether the process lives, and whether what it needs answers: for supervisors and load balancers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import asyncpg
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from fastapi import APIRouter
+
+from services.admin.problems import documented, unavailable
+from services.admin.store import ping
+from shared.broker import client_options
+from shared.database import Pool
+from shared.settings import KafkaSettings
+
+PROBE_TIMEOUT_S = 2.0
+
+Probe = Callable[[], Awaitable[None]]
+"""Returns if something the service needs answers, and raises otherwise."""
+
+
+def kafka_probe(settings: KafkaSettings) -> Probe:
+    """Logs in to the cluster and asks for its brokers, over a connection of its own."""
+
+    async def probe() -> None:
+        client = AIOKafkaClient(**client_options(settings), client_id="offers-admin-probe")
+        try:
+            await client.bootstrap()
+        finally:
+            await client.close()
+
+    return probe
+
+
+def probe_routes(pool: Pool, kafka: Probe) -> APIRouter:
+    """`/healthz` and `/readyz`, open to everyone."""
+    routes = APIRouter(tags=["probes"])
+
+    @routes.get("/healthz", operation_id="healthz")
+    async def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @routes.get("/readyz", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE), operation_id="readyz")
+    async def readyz() -> dict[str, str]:
+        """The database and Kafka answer."""
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await ping(pool)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise unavailable(f"the database doesn't answer: {type(error).__name__}") from error
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await kafka()
+        except (OSError, KafkaError) as error:
+            raise unavailable(f"Kafka doesn't answer: {type(error).__name__}") from error
+        return {"status": "ready"}
+
+    return routes

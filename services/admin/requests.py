@@ -1,0 +1,94 @@
+"""What the routes share: the caller behind a request, the version it states, and refusals as problems."""
+
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Annotated, Final, NoReturn, assert_never
+
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPBearer
+
+from services.admin.editing import (
+    CodeTaken,
+    LimitBelowUsage,
+    NotAllowedNow,
+    OfferNotFound,
+    Refusal,
+    StaleVersion,
+)
+from services.admin.models import INTEGER_MAX, Offer
+from services.admin.problems import FieldError, refuse
+from shared.database import Pool
+from shared.security import Caller, Role, authenticate
+
+IfMatch = Annotated[str | None, Header(description='the version the change was made from, as the ETag: "3"')]
+
+_ETAG: Final = re.compile(r'"([1-9][0-9]{0,9})"', re.ASCII)
+_bearer = HTTPBearer(auto_error=False, description="an API token")
+
+
+def caller_of(pool: Pool, needed: Role) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, whose role must be at least the needed one."""
+
+    async def caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
+        return await authenticate(pool, request.headers.get("authorization"), needed)
+
+    return caller
+
+
+def etag(offer: Offer) -> str:
+    """The offer's version as an entity tag."""
+    return f'"{offer.version}"'
+
+
+def stated_version(in_body: int | None, if_match: str | None) -> int | None:
+    """The version a writer states, in the body or as If-Match.
+
+    Raises:
+        Refused: if If-Match is no version, or the two differ.
+    """
+    if if_match is None:
+        return in_body
+    found = _ETAG.fullmatch(if_match.strip())
+    version = int(found[1]) if found else 0
+    if not 1 <= version <= INTEGER_MAX:
+        refuse(HTTPStatus.BAD_REQUEST, 'If-Match must be the ETag of one version, like "3"')
+    if in_body not in (None, version):
+        refuse(HTTPStatus.BAD_REQUEST, "If-Match and the body state different versions")
+    return version
+
+
+def granted(outcome: Offer | Refusal) -> Offer:
+    """The changed offer.
+
+    Raises:
+        Refused: if the change was refused.
+    """
+    return outcome if isinstance(outcome, Offer) else explain_refusal(outcome)
+
+
+def explain_refusal(refusal: Refusal) -> NoReturn:
+    """End the request with the problem a refusal is to its caller.
+
+    Raises:
+        Refused: always.
+    """
+    match refusal:
+        case OfferNotFound():
+            refuse(HTTPStatus.NOT_FOUND, "there is no such offer")
+        case StaleVersion(stated, current):
+            _conflict("stale-version", f"the offer has version {current} by now, not {stated}: read it again")
+        case NotAllowedNow(action, status):
+            _conflict("not-allowed-now", f"{action} is not possible: the offer's status is {status}")
+        case CodeTaken(code):
+            _conflict("code-taken", f"another offer has the code {code}", "code")
+        case LimitBelowUsage(limit):
+            detail = f"the offer has been used more often than {limit} times already"
+            _conflict("limit-below-usage", detail, "total_usage_limit")
+        case _:
+            assert_never(refusal)
+
+
+def _conflict(name: str, detail: str, field: str | None = None) -> NoReturn:
+    errors = [FieldError(field=field, message=detail)] if field else None
+    refuse(HTTPStatus.CONFLICT, detail, type=f"urn:offers:problem:{name}", errors=errors)

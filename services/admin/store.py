@@ -1,0 +1,146 @@
+"""Runs queries.sql: offers and their lists in and out of the database, in the caller's transaction."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from services.admin.models import (
+    Audience,
+    Eligibility,
+    Member,
+    Offer,
+    OfferDraft,
+    OfferSummary,
+    Preview,
+    PreviewResult,
+    Product,
+    RuleCount,
+    Status,
+)
+from shared.database import Connection, Pool
+from shared.sqlfile import load_queries
+
+_queries = load_queries(__file__)
+
+
+async def list_offers(
+    pool: Pool, status: Status | None, search: str | None, after: UUID | None, limit: int
+) -> list[OfferSummary]:
+    """At most `limit` offers, newest first, after the one `after` names."""
+    rows = await pool.fetch(_queries.list_offers, status, search, after, limit)
+    return [OfferSummary.model_validate(dict(row)) for row in rows]
+
+
+async def load_offer(source: Connection | Pool, offer_id: UUID) -> Offer | None:
+    """One offer with its lists."""
+    row = await source.fetchrow(_queries.load_offer, offer_id)
+    return Offer.model_validate(dict(row)) if row else None
+
+
+async def lock_offer(connection: Connection, offer_id: UUID) -> bool:
+    """Take the offer's lock for this transaction; false if there is no such offer."""
+    return await connection.fetchval(_queries.lock_offer, offer_id) is not None
+
+
+async def insert_offer(connection: Connection, draft: OfferDraft, created_by: str) -> UUID:
+    """Store a new draft with its lists and return its id."""
+    offer_id: UUID = await connection.fetchval(_queries.insert_offer, *_columns(draft), created_by)
+    await _put_lists(connection, offer_id, draft)
+    return offer_id
+
+
+async def update_offer(connection: Connection, offer_id: UUID, draft: OfferDraft) -> None:
+    """Make the stored offer what the draft says, touching only what differs in its lists."""
+    await connection.execute(_queries.update_offer, offer_id, *_columns(draft))
+    await _put_lists(connection, offer_id, draft)
+
+
+async def update_status(connection: Connection, offer_id: UUID, status: Status) -> None:
+    """Give the offer another status."""
+    await connection.execute(_queries.update_status, offer_id, status)
+
+
+async def explain(pool: Pool, offer_id: UUID, user_id: UUID) -> Eligibility | None:
+    """Whether the user may use the offer now, and why; None if there is no such offer."""
+    row = await pool.fetchrow(_queries.explain, offer_id, user_id)
+    if row is None:
+        return None
+    return Eligibility.model_validate({"offer_id": offer_id, "user_id": user_id, **row})
+
+
+async def list_members(pool: Pool, offer_id: UUID, after: UUID | None, limit: int) -> list[Member] | None:
+    """At most `limit` members by user id, after the one given; None if there is no such offer."""
+    rows = await pool.fetch(_queries.list_members, offer_id, after, limit)
+    if not rows and not await pool.fetchval(_queries.offer_exists, offer_id):
+        return None
+    return [Member.model_validate(dict(row)) for row in rows]
+
+
+async def preview(pool: Pool, wanted: Preview, timeout_s: float) -> PreviewResult:
+    """Judge every known user by rules that are stored nowhere.
+
+    Raises:
+        TimeoutError: if it takes longer than `timeout_s`.
+    """
+    row = await pool.fetchrow(
+        _queries.preview,
+        _rules(wanted),
+        wanted.eligibility_logic,
+        wanted.allow_all,
+        wanted.allowed_users,
+        wanted.allowed_roles,
+        wanted.sample_size,
+        timeout=timeout_s,
+    )
+    assert row is not None, "an aggregate always has a row"
+    counts = [
+        RuleCount(rule_key=rule.rule_key, rule_type=rule.rule_type, matching=matching)
+        for rule, matching in zip(wanted.rules, row["per_rule"], strict=True)
+    ]
+    return PreviewResult.model_validate({**row, "rules": counts})
+
+
+async def ping(pool: Pool) -> None:
+    """Return if the database answers."""
+    await pool.fetchval(_queries.ping)
+
+
+def _columns(draft: OfferDraft) -> Sequence[object]:
+    return (
+        draft.code,
+        draft.title,
+        draft.description,
+        draft.discount_type,
+        draft.discount_value,
+        draft.per_user_limit,
+        draft.total_usage_limit,
+        draft.apply_to,
+        draft.allow_all,
+        draft.eligibility_logic,
+        draft.starts_at,
+        draft.ends_at,
+    )
+
+
+async def _put_lists(connection: Connection, offer_id: UUID, draft: OfferDraft) -> None:
+    products = [_product(product) for product in draft.products]
+    rule_keys = [rule.rule_key for rule in draft.rules]
+    await connection.execute(_queries.delete_other_rules, offer_id, rule_keys)
+    await connection.execute(_queries.put_rules, offer_id, _rules(draft))
+    await connection.execute(_queries.delete_other_users, offer_id, draft.allowed_users)
+    await connection.execute(_queries.add_users, offer_id, draft.allowed_users)
+    await connection.execute(_queries.delete_other_roles, offer_id, draft.allowed_roles)
+    await connection.execute(_queries.add_roles, offer_id, draft.allowed_roles)
+    await connection.execute(_queries.delete_other_products, offer_id, products)
+    await connection.execute(_queries.add_products, offer_id, products)
+
+
+def _rules(audience: Audience) -> list[dict[str, Any]]:
+    return [
+        rule.model_dump(mode="json", exclude_none=True) | {"position": position}
+        for position, rule in enumerate(audience.rules)
+    ]
+
+
+def _product(product: Product) -> dict[str, Any]:
+    return product.model_dump(mode="json")
