@@ -1,8 +1,9 @@
 """Real servers for the whole suite: started once, with a fresh database and fresh topics for each test."""
 
 import os
+import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -29,9 +30,11 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def servers_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the servers keep their data and logs."""
-    return tmp_path_factory.mktemp("servers")
+def servers_dir() -> Iterator[Path]:
+    """Where the servers keep their data and logs; not under pytest's own folder, which other runs lock."""
+    with tempfile.TemporaryDirectory(prefix="offers-tests-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

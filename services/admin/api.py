@@ -21,10 +21,10 @@ from services.admin.models import (
     Status,
     Transition,
 )
-from services.admin.problems import FieldError, documented, invalid, unavailable
 from services.admin.requests import IfMatch, caller_of, etag, explain_refusal, granted, stated_version
 from shared.database import Pool
 from shared.events.fields import Text
+from shared.http.problems import FieldError, documented, invalid, unavailable
 from shared.outbox import OutboxRelay
 from shared.rules import json_schema
 from shared.security import Caller, Role

@@ -8,12 +8,12 @@ from fastapi import FastAPI
 
 from services.admin.api import preview_routes, reading_routes, writing_routes
 from services.admin.body_limit import BodyLimit
-from services.admin.probes import Probe, kafka_probe, probe_routes
-from services.admin.problems import install_problems, with_problem_media_type
-from services.admin.server import run_until, serving
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
 from shared.errors import DeliveryError
+from shared.http.probes import Probe, kafka_probe, probe_routes
+from shared.http.problems import install_problems, with_problem_media_type
+from shared.http.server import run_until, serving
 from shared.outbox import OutboxRelay
 from shared.service import background
 from shared.settings import DatabaseSettings, HttpSettings, KafkaSettings, load_settings

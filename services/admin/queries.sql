@@ -233,7 +233,3 @@ SELECT
         GROUP BY r.place ORDER BY r.place
     ) AS per_rule,
     ARRAY(SELECT m.id FROM matching AS m ORDER BY m.id LIMIT $6) AS sample
-
--- name: ping
--- Answers if the database does.
-SELECT 1

@@ -17,8 +17,8 @@ from services.admin.editing import (
     StaleVersion,
 )
 from services.admin.models import INTEGER_MAX, Offer
-from services.admin.problems import FieldError, refuse
 from shared.database import Pool
+from shared.http.problems import FieldError, refuse
 from shared.security import Caller, Role, authenticate
 
 IfMatch = Annotated[str | None, Header(description='the version the change was made from, as the ETag: "3"')]

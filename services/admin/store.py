@@ -100,11 +100,6 @@ async def preview(pool: Pool, wanted: Preview, timeout_s: float) -> PreviewResul
     return PreviewResult.model_validate({**row, "rules": counts})
 
 
-async def ping(pool: Pool) -> None:
-    """Return if the database answers."""
-    await pool.fetchval(_queries.ping)
-
-
 def _columns(draft: OfferDraft) -> Sequence[object]:
     return (
         draft.code,

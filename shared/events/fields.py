@@ -16,6 +16,13 @@ from pydantic import (
 )
 
 
+def _in_utc(moment: datetime) -> datetime:
+    # PostgreSQL's driver takes the ends of Python's calendar for infinity, and offsets overflow there.
+    if not 1900 <= moment.year < 9000:
+        raise ValueError("the year must be between 1900 and 8999")
+    return moment.astimezone(UTC)
+
+
 def rfc3339(moment: datetime) -> str:
     """A timezone-aware time as the contract writes it."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -31,7 +38,7 @@ Money = Annotated[
 
 Moment = Annotated[
     AwareDatetime,
-    AfterValidator(lambda moment: moment.astimezone(UTC)),
+    AfterValidator(_in_utc),
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-24T08:30:00Z"]}),
 ]
@@ -40,7 +47,7 @@ Moment = Annotated[
 Text = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
 """Text that PostgreSQL can store."""
 
-Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00\s](.*[^\x00\s])?$")]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00\s]([^\x00]*[^\x00\s])?$")]
 """An offer's code, as marketing prints it."""
 
 

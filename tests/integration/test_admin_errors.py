@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from shared.database import Pool
 from shared.security import Role
-from tests.integration.test_admin_support import (
+from tests.support.admin import (
     DRAFT,
     NOBODY,
     TWO_TOPUPS,

@@ -12,18 +12,18 @@ import pytest
 
 from deploy.embedded.ports import free_port
 from services.admin.app import create_api, create_relay, serve
-from services.admin.probes import kafka_probe
 from shared.broker import Publisher
 from shared.database import Pool
 from shared.errors import ConfigurationError
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
+from shared.http.probes import kafka_probe
 from shared.outbox import OutboxRelay
 from shared.security import Role, create_token
 from shared.service import background
 from shared.settings import KafkaSettings
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED
-from tests.integration.test_admin_support import DRAFT, TWO_TOPUPS, client_of, created
+from tests.support.admin import DRAFT, TWO_TOPUPS, client_of, created
 from tests.support.topics import reading
 
 WAIT_S = 20.0

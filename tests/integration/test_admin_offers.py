@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from shared.database import Pool
-from tests.integration.test_admin_support import DRAFT, TWO_TOPUPS, created, editing, problem
+from tests.support.admin import DRAFT, TWO_TOPUPS, created, editing, problem
 
 PRODUCT = "00000000-0000-0000-0000-0000000000a1"
 MAPPING = "00000000-0000-0000-0000-0000000000b1"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from shared.database import Pool
-from tests.integration.test_admin_support import TWO_TOPUPS, created, editing
+from tests.support.admin import TWO_TOPUPS, created, editing
 
 OPERATOR = UUID(int=77)
 SPENT_30 = {"rule_key": "spent", "rule_type": "min_spent", "params": {"amount": "30.00", "window_days": 10}}

@@ -93,7 +93,8 @@ async def test_any_change_of_who_may_use_an_offer_raises_its_rules_version(pool:
 
     assert await version() == 1
     await pool.execute(
-        "INSERT INTO offer_eligibility_rules (offer_id, rule_key, rule_type, params) VALUES ($1, 'a', 'min_topups', $2)",
+        "INSERT INTO offer_eligibility_rules (offer_id, rule_key, rule_type, params)"
+        " VALUES ($1, 'a', 'min_topups', $2)",
         offer_id,
         {"count": 1},
     )

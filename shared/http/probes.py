@@ -9,13 +9,13 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter
 
-from services.admin.problems import documented, unavailable
-from services.admin.store import ping
 from shared.broker import client_options
 from shared.database import Pool
+from shared.http.problems import documented, unavailable
 from shared.settings import KafkaSettings
 
 PROBE_TIMEOUT_S = 2.0
+PING = "SELECT 1"
 
 Probe = Callable[[], Awaitable[None]]
 """Returns if something the service needs answers, and raises otherwise."""
@@ -25,7 +25,7 @@ def kafka_probe(settings: KafkaSettings) -> Probe:
     """Logs in to the cluster and asks for its brokers, over a connection of its own."""
 
     async def probe() -> None:
-        client = AIOKafkaClient(**client_options(settings), client_id="offers-admin-probe")
+        client = AIOKafkaClient(**client_options(settings), client_id="offers-probe")
         try:
             await client.bootstrap()
         finally:
@@ -48,7 +48,7 @@ def probe_routes(pool: Pool, kafka: Probe) -> APIRouter:
         """The database and Kafka answer."""
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
-                await ping(pool)
+                await pool.fetchval(PING)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise unavailable(f"the database doesn't answer: {type(error).__name__}") from error
         try:

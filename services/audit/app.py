@@ -1,0 +1,72 @@
+"""Wires the audit service: the topic in, acknowledgement, limits, and the HTTP API beside it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from faststream.kafka import KafkaBroker
+from pydantic import Field, TypeAdapter
+
+from services.audit.api import create_api
+from services.audit.handler import SERVICE, AuditHandler
+from shared.broker import Publisher, create_broker
+from shared.consuming import Batch, Consumer, read_json, subscribe
+from shared.database import Pool, create_pool
+from shared.events.audit_events import AuditEvent
+from shared.http.probes import kafka_probe
+from shared.http.problems import with_problem_media_type
+from shared.http.server import run_until, serving
+from shared.settings import BatchSettings, DatabaseSettings, HttpSettings, KafkaSettings, load_settings
+from shared.topics import AUDIT_EVENTS
+
+
+class AuditSettings(DatabaseSettings, KafkaSettings, BatchSettings, HttpSettings):
+    """What the audit service reads from the environment."""
+
+    http_port: int = Field(default=8081, ge=0, le=65_535)
+
+
+def wire(settings: AuditSettings, pool: Pool, publisher: Publisher) -> KafkaBroker:
+    """The service's broker, ready to start."""
+    broker = create_broker(settings, SERVICE)
+    consumer: Consumer[AuditEvent] = Consumer(
+        service=SERVICE,
+        topic=AUDIT_EVENTS,
+        read=read_json(TypeAdapter(AuditEvent)),
+        handle=AuditHandler(pool),
+        publisher=publisher,
+        settings=settings,
+        batching=settings,
+    )
+
+    @subscribe(broker, consumer, AUDIT_EVENTS, settings)
+    async def on_audit_events(batch: Annotated[Batch[AuditEvent], Field(title="AuditEvent")]) -> None:
+        await consumer.consume(batch)
+
+    return broker
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document of the HTTP API; needs no server."""
+    nowhere = AuditSettings(database_url="postgresql://localhost", kafka_bootstrap_servers="localhost:9092")
+    return with_problem_media_type(create_api(create_pool(nowhere, SERVICE), kafka_probe(nowhere)).openapi())
+
+
+async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Take events in and answer questions about them until told to stop, then finish the batch under way."""
+    settings = load_settings(AuditSettings)
+    publisher = Publisher(settings, SERVICE)
+    async with create_pool(settings, SERVICE) as pool:
+        await publisher.start()
+        broker = wire(settings, pool, publisher)
+        try:
+            api = create_api(pool, kafka_probe(settings), max(1, settings.database_pool_size_max // 3))
+            async with serving(api, settings) as running:
+                try:
+                    await broker.start()
+                    ready()
+                    await run_until(stop, running)
+                finally:
+                    await broker.stop()
+        finally:
+            await publisher.stop()

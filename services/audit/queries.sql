@@ -1,0 +1,52 @@
+-- name: lock_chains
+-- Locks the ends of a batch's chains in chain order, so that batches can't deadlock; with the batch's time.
+SELECT c.chain, c.sequence, c.hash, now() AS recorded_at
+FROM audit_chains AS c WHERE c.chain = ANY($1::integer[]) ORDER BY c.chain FOR UPDATE
+
+-- name: open_chains
+-- Records the genesis of chains seen for the first time; another worker may just have done so.
+INSERT INTO audit_chains (chain, sequence, hash)
+SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bytea[])
+ON CONFLICT (chain) DO NOTHING
+
+-- name: find_stored
+-- Which of these events the log has already.
+SELECT l.event_id FROM audit_log AS l WHERE l.event_id = ANY($1::uuid[])
+
+-- name: move_heads
+-- Records the new ends of the chains a batch made longer.
+UPDATE audit_chains AS c SET sequence = h.sequence, hash = h.hash
+FROM unnest($1::integer[], $2::bigint[], $3::bytea[]) AS h (chain, sequence, hash)
+WHERE c.chain = h.chain
+
+-- name: plan_for_filters
+-- Has the transaction's queries planned for the filters given, so that those left out cost nothing.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
+
+-- name: find_events
+-- Events that pass the filters given, newest first, from below a cursor; no limit: all of them.
+SELECT l.event_id, l.type, l.actor, l.entity_type, l.entity_id, l.offer_id, l.user_id, l.occurred_at,
+    l.data::text AS data, l.recorded_at, l.chain, l.sequence, l.hash
+FROM audit_log AS l
+WHERE ($1::uuid IS NULL OR l.entity_id = $1)
+    AND ($2::uuid IS NULL OR l.offer_id = $2)
+    AND ($3::uuid IS NULL OR l.user_id = $3)
+    AND ($4::text IS NULL OR l.type = $4)
+    AND ($5::timestamptz IS NULL OR l.occurred_at >= $5)
+    AND ($6::timestamptz IS NULL OR l.occurred_at < $6)
+    AND ($7::timestamptz IS NULL OR (l.occurred_at, l.event_id) < ($7, $8::uuid))
+ORDER BY l.occurred_at DESC, l.event_id DESC
+LIMIT $9::bigint
+
+-- name: load_heads
+-- The recorded end of every chain.
+SELECT c.chain, c.sequence, c.hash FROM audit_chains AS c ORDER BY c.chain
+
+-- name: walk_chains
+-- Every row in the order of its chain. Times are whole microseconds, numerics where they are infinite.
+SELECT l.chain, l.sequence, l.event_id, l.type, l.actor, l.entity_type, l.entity_id, l.offer_id, l.user_id,
+    extract(EPOCH FROM l.occurred_at) * 1000000 AS occurred_at_us,
+    l.data::text AS data,
+    extract(EPOCH FROM l.recorded_at) * 1000000 AS recorded_at_us,
+    l.hash
+FROM audit_log AS l ORDER BY l.chain, l.sequence

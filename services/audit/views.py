@@ -1,0 +1,158 @@
+"""What the audit API takes and gives: query parameters, cursors, and events as JSON."""
+
+import base64
+import binascii
+from dataclasses import asdict
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+
+from services.audit.chain import BrokenLink, Head
+from services.audit.records import Cursor, Filters, FoundEvent
+from shared.clock import from_us, to_us
+from shared.events.audit_events import AuditEvent, AuditType
+from shared.events.fields import Moment
+
+PAGE_DEFAULT = 100
+PAGE_MAX = 1000
+_UUID_BYTES = 16
+_TIME_BYTES = 8
+
+
+def write_cursor(event: FoundEvent) -> str:
+    """The opaque text that continues after this event."""
+    place = to_us(event.occurred_at).to_bytes(_TIME_BYTES, "big", signed=True) + event.event_id.bytes
+    return base64.urlsafe_b64encode(place).decode()
+
+
+def read_cursor(text: object) -> Cursor:
+    """The place a cursor's text stands for.
+
+    Raises:
+        ValueError: if no answer of this API held it.
+    """
+    try:
+        place = base64.b64decode(str(text), altchars=b"-_", validate=True)
+        moment_us = int.from_bytes(place[:_TIME_BYTES], "big", signed=True)
+        return Cursor(from_us(moment_us), UUID(bytes=place[_TIME_BYTES:]))
+    except (binascii.Error, ValueError, OverflowError):
+        raise ValueError("not a cursor of this API") from None
+
+
+class EventFilters(BaseModel):
+    """The filters of GET /audit and /audit/export. A parameter it doesn't know is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    entity_id: UUID | None = None
+    offer_id: UUID | None = None
+    user_id: UUID | None = None
+    type: AuditType | None = None
+    since: Moment | None = Field(default=None, alias="from", description="occurred then or later")
+    until: Moment | None = Field(default=None, alias="to", description="occurred before")
+
+    def filters(self) -> Filters:
+        """The same for the store."""
+        return Filters(self.entity_id, self.offer_id, self.user_id, self.type, self.since, self.until)
+
+
+class PageQuery(EventFilters):
+    """The parameters of GET /audit."""
+
+    after: (
+        Annotated[
+            Cursor,
+            PlainValidator(read_cursor),
+            PlainSerializer(str),
+            WithJsonSchema({"type": "string"}),
+        ]
+        | None
+    ) = Field(default=None, description="`next` of the page before")
+    limit: int = Field(default=PAGE_DEFAULT, ge=1, le=PAGE_MAX)
+
+
+class RecordedEvent(AuditEvent):
+    """An audit event as the log holds it."""
+
+    recorded_at: Moment
+    chain: int = Field(description="the Kafka partition it came from")
+    sequence: int = Field(description="its place in the chain, from 1")
+    hash: str = Field(description="SHA-256 over the hash before it and its content, hexadecimal")
+
+
+class AuditPage(BaseModel):
+    """Events, newest first (by occurred_at, then event_id)."""
+
+    items: list[RecordedEvent]
+    next: str | None = Field(description="give it as `after` for the next page; null: there is none")
+
+
+class Broken(BaseModel):
+    """A place where a chain doesn't hold."""
+
+    chain: int
+    sequence: int
+    event_id: UUID | None = Field(description="null where no row stands")
+    problem: str
+
+    @classmethod
+    def of(cls, link: BrokenLink) -> "Broken":
+        """The same as JSON."""
+        return cls(**asdict(link))
+
+
+class ChainEnd(BaseModel):
+    """The recorded end of a chain; kept elsewhere, it shows a log rewritten as a whole."""
+
+    chain: int
+    sequence: int
+    hash: str
+
+    @classmethod
+    def of(cls, chain: int, head: Head) -> "ChainEnd":
+        """The same as JSON."""
+        return cls(chain=chain, sequence=head.sequence, hash=head.hash.hex())
+
+
+class Verification(BaseModel):
+    """What verifying every chain found."""
+
+    intact: bool
+    rows: int = Field(description="how many were verified")
+    broken: list[Broken]
+    chains: list[ChainEnd]
+
+
+def event_json(event: FoundEvent) -> dict[str, Any]:
+    """A RecordedEvent for orjson (ids by `default=str`); its data goes out as stored, no number rounded."""
+    return {
+        "event_id": event.event_id,
+        "type": event.type,
+        "actor": event.actor,
+        "entity_type": event.entity_type,
+        "entity_id": event.entity_id,
+        "offer_id": event.offer_id,
+        "user_id": event.user_id,
+        "occurred_at": event.occurred_at,
+        "data": orjson.Fragment(event.data),
+        "recorded_at": event.recorded_at,
+        "chain": event.chain,
+        "sequence": event.sequence,
+        "hash": event.hash.hex(),
+    }
+
+
+def page_json(events: list[FoundEvent], limit: int) -> bytes:
+    """An AuditPage of at most `limit` events, of which one more may have been read."""
+    shown = events[:limit]
+    following = write_cursor(shown[-1]) if len(events) > limit else None
+    content = {"items": [event_json(event) for event in shown], "next": following}
+    return orjson.dumps(content, default=str, option=orjson.OPT_UTC_Z)
+
+
+def lines_json(events: list[FoundEvent]) -> bytes:
+    """RecordedEvents as NDJSON, one a line."""
+    option = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
+    return b"".join(orjson.dumps(event_json(event), default=str, option=option) for event in events)
