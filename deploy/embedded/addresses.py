@@ -27,9 +27,7 @@ class Addresses:
             "OFFERS_DATABASE_URL": self.database_url,
             "OFFERS_REDIS_URL": self.redis_url,
         } | {
-            f"OFFERS_{name.upper()}": str(value)
-            for name, value in self.kafka.model_dump().items()
-            if value is not None
+            f"OFFERS_{name.upper()}": str(value) for name, value in self.kafka.model_dump().items() if value is not None
         }
 
 
