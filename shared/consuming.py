@@ -185,7 +185,7 @@ class Consumer(Generic[M]):
         for record in records:
             try:
                 received.append(Received(self._read(record.value or b""), record))
-            except ValueError as error:
+            except Exception as error:  # Whatever reading raises, it is this message's fault alone.
                 unreadable.append(Unreadable(record, error_text(error)))
         return Batch(received, unreadable, message)
 
