@@ -2,7 +2,8 @@
 
 What was replayed is remembered as the committed offsets of a consumer group, so that a second replay sends
 nothing twice. A replay that dies between sending and committing, or two at the same moment, may send up to
-CHUNK messages twice; every consumer drops what it has already.
+CHUNK messages twice; so does a replay after Kafka has forgotten the group (a week unused, by default).
+Every consumer drops what it has already.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from shared.topics import CONSUMED, dead_letter_topic
 GROUP: Final = "offers.dlq-replay"
 CHUNK: Final = 500
 SILENCE_S_MAX: Final = 15.0
+LOOK_S: Final = 0.02
 _ABOUT: Final = "dlq."
 
 
@@ -140,7 +142,10 @@ async def _spans(
     """What is to be read of each partition, as of now; the consumer stands at the starts."""
     partitions = await _partitions(settings, settings.kafka_topic_prefix + dead_letter_topic(topic))
     consumer.assign(partitions)
-    begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    begins = await consumer.beginning_offsets(partitions)
+    for at in partitions:
+        consumer.seek(at, begins[at])
+    ends = await _ends(consumer, partitions)
     spans: dict[TopicPartition, _Span] = {}
     for at in partitions:
         replayed = None if replayed_too else await consumer.committed(at)
@@ -151,15 +156,31 @@ async def _spans(
     return spans
 
 
+async def _ends(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+    """Where each partition ends, as its first fetch says.
+
+    Not end_offsets(): the embedded broker answers that with the start of the last batch.
+    """
+    try:
+        async with asyncio.timeout(SILENCE_S_MAX):
+            while True:
+                ends = {at: consumer.highwater(at) for at in partitions}
+                if None not in ends.values():
+                    return ends
+                await asyncio.sleep(LOOK_S)  # The consumer fetches in the background.
+    except TimeoutError:
+        raise DeliveryError(f"Kafka didn't hand out {partitions[0].topic} in {SILENCE_S_MAX:g} s") from None
+
+
 async def _partitions(settings: KafkaSettings, name: str) -> list[TopicPartition]:
     admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
     try:
+        if name not in await admin.list_topics():
+            raise OffersError(f"the topic {name} does not exist; `offers topics` creates it")
         (described,) = await admin.describe_topics([name])
     finally:
         await admin.close()
-    if not described["partitions"]:
-        raise OffersError(f"the topic {name} does not exist; `offers topics` creates it")
     return sorted(TopicPartition(name, partition["partition"]) for partition in described["partitions"])
 
 
@@ -169,17 +190,14 @@ async def _read(consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, _Span
     Raises:
         DeliveryError: if Kafka hands out nothing for a long while.
     """
-    silent_since = asyncio.get_running_loop().time()
-    while True:
-        unread = [at for at, span in spans.items() if await consumer.position(at) < span.end]
-        if not unread:
-            return
+    loop = asyncio.get_running_loop()
+    heard_at = loop.time()
+    while unread := [at for at, span in spans.items() if await consumer.position(at) < span.end]:
         found = await consumer.getmany(*unread, timeout_ms=500, max_records=CHUNK)
-        now = asyncio.get_running_loop().time()
         if found:
-            silent_since = now
+            heard_at = loop.time()
             yield [record for at, records in found.items() for record in records if record.offset < spans[at].end]
-        elif now - silent_since > SILENCE_S_MAX:
+        elif loop.time() - heard_at > SILENCE_S_MAX:
             raise DeliveryError(f"Kafka handed out nothing of {unread[0].topic} for {SILENCE_S_MAX:g} s")
 
 

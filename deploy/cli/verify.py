@@ -69,17 +69,15 @@ def _as_json(checks: Sequence[Check]) -> bytes:
 
 
 def _show(checks: Sequence[Check]) -> None:
+    table = Table("", "invariant", "examined", "", box=None, header_style="dim")
     for check in checks:
-        verdict = f"[red]✗ {len(check.breaches):,} broken[/red]" if check.breaches else "[green]✓[/green]"
-        console.print(f"{check.invariant}. {check.title} ({check.examined}) {verdict}")
-    breaches = [breach for check in checks for breach in check.breaches]
-    if not breaches:
-        console.print("All five invariants hold.", style="green")
-        return
-    table = Table(title="Rows that break an invariant", title_justify="left")
-    table.add_column("#", justify="right")
-    for column in ("table", "row", "problem"):
-        table.add_column(column, overflow="fold")
-    for breach in breaches:
-        table.add_row(str(breach.invariant), breach.table, Text(breach.row), Text(breach.problem))
+        broken = len(check.breaches)
+        verdict = Text(f"{broken:,} broken", style="bold red") if broken else Text("holds", style="green")
+        table.add_row(str(check.invariant), check.title, check.examined, verdict)
     console.print(table)
+    for breach in (breach for check in checks for breach in check.breaches):
+        # One line each, whatever the width, so that ids stay whole.
+        line = f"{breach.invariant}  {breach.table}  {breach.row}: {breach.problem}"
+        console.print(Text(line), soft_wrap=True)
+    if not any(check.breaches for check in checks):
+        console.print("[bold green]All five invariants hold.[/]")
