@@ -121,7 +121,8 @@ def dead_letter(record: KafkaRecord, error: str, service: str, prefix: str = "")
     return Outgoing(
         topic=dead_letter_topic(record.topic.removeprefix(prefix)),
         key=record.key,
-        value=record.value,
+        # Kafka's client takes no message without both.
+        value=record.value if record.value is not None or record.key is not None else b"",
         headers=[*record.headers, *((name, text.encode()) for name, text in about.items())],
     )
 

@@ -19,7 +19,10 @@ _JSONB_VERSION = b"\x01"
 
 
 def _encode_jsonb(value: object) -> bytes:
-    return _JSONB_VERSION + orjson.dumps(value, default=str)
+    try:
+        return _JSONB_VERSION + orjson.dumps(value, default=str)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"no JSON: {error}") from error
 
 
 def _decode_jsonb(data: bytes) -> object:

@@ -1,5 +1,6 @@
 """The topics by name, and how they are created."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,6 +18,9 @@ REDEMPTION_REPLIES: Final = "redemption.replies"
 OFFERS_CHANGED: Final = "offers.changed"
 SEGMENTS_CHANGED: Final = "segments.changed"
 AUDIT_EVENTS: Final = "audit.events"
+
+VISIBLE_S_MAX: Final = 30.0
+LOOK_S: Final = 0.05
 
 CONSUMED: Final = (TOPUPS, USERS, REDEMPTION_REQUESTS, OFFERS_CHANGED, AUDIT_EVENTS)
 
@@ -57,6 +61,14 @@ async def create_topics(settings: KafkaSettings, names: Sequence[str] = ALL) -> 
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
                 raise DeliveryError(f"topic {name} could not be created: {error.__name__}")
+        await _until_visible(admin, {topic.name for topic in missing})
         return [topic.name for topic in missing]
     finally:
         await admin.close()
+
+
+async def _until_visible(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """A cluster takes a moment until every client is told of a new topic."""
+    async with asyncio.timeout(VISIBLE_S_MAX):
+        while not names <= set(await admin.list_topics()):  # noqa: ASYNC110 - Kafka tells nobody
+            await asyncio.sleep(LOOK_S)

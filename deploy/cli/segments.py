@@ -26,8 +26,8 @@ def explain(offer: Offer, user: User, json_output: Json = False) -> None:
     found, judged, rules = asyncio.run(_explain(offer, user))
     if json_output:
         document = {
-            "offer_id": found["id"],
-            "user_id": user,
+            "offer_id": str(found["id"]),
+            "user_id": str(user),
             "eligible": judged["eligible"],
             "allowed": judged["allowed"],
             "eligibility_logic": found["eligibility_logic"],

@@ -13,6 +13,7 @@ from deploy.embedded.stack import KafkaKind, Stack, StackOptions
 from shared.errors import OffersError
 
 EXIT_INTERRUPTED = 130
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def up(
@@ -49,12 +50,15 @@ async def _interruptible(options: StackOptions, sample: bool, exit_after: bool) 
             console.print("stopping already; every step of it is bounded")
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, interrupt)
     try:
         return await work
     except asyncio.CancelledError:
         return EXIT_INTERRUPTED
+    finally:
+        # All is stopped; a late Ctrl-C must not turn the exit code into a death by signal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 
 
 async def _up(options: StackOptions, sample: bool, exit_after: bool) -> int:

@@ -110,9 +110,12 @@ class Stack:
         )
         for _, server in servers:
             opened.push_async_callback(server.stop)
-        async with asyncio.TaskGroup() as starting:
-            for name, server in servers:
-                starting.create_task(self._start_server(name, server, data_dir))
+        try:
+            async with asyncio.TaskGroup() as starting:
+                for name, server in servers:
+                    starting.create_task(self._start_server(name, server, data_dir))
+        except ExceptionGroup as failed:  # The first one's text says what to do.
+            raise failed.exceptions[0] from failed
         self.addresses = Addresses(
             database_url=postgres.url,
             kafka=kafka.settings,

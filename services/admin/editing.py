@@ -5,6 +5,7 @@ The offer's row is locked first, so of two writers with the same version the sec
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -49,8 +50,9 @@ class CodeTaken:
 
 @dataclass(frozen=True, slots=True)
 class LimitBelowUsage:
-    """The offer has been used more often than the new total_usage_limit."""
+    """The offer, or one user of it, has more standing redemptions than the new limit allows."""
 
+    field: Literal["total_usage_limit", "per_user_limit"]
     limit: int | None
 
 
@@ -73,6 +75,9 @@ async def replace_offer(pool: Pool, offer_id: UUID, draft: OfferDraft, version: 
     async def replace(connection: Connection, before: Offer) -> ChangeType | Refusal:
         if before.status == "archived":
             return NotAllowedNow("change", before.status)
+        limit = draft.per_user_limit
+        if limit is not None and await store.most_uses_by_one_user(connection, offer_id) > limit:
+            return LimitBelowUsage("per_user_limit", limit)
         await store.update_offer(connection, offer_id, draft)
         return "offer.updated"
 
@@ -153,5 +158,5 @@ def _refusal(error: asyncpg.IntegrityConstraintViolationError, draft: OfferDraft
         case "offers_code_unique":
             return CodeTaken(draft.code)
         case "offers_usage_within_limit":
-            return LimitBelowUsage(draft.total_usage_limit)
+            return LimitBelowUsage("total_usage_limit", draft.total_usage_limit)
     raise error

@@ -63,6 +63,13 @@ SELECT EXISTS (SELECT FROM offers WHERE id = $1)
 -- Takes the lock every writer of an offer takes first.
 SELECT id FROM offers WHERE id = $1 FOR NO KEY UPDATE
 
+-- name: most_uses_by_one_user
+-- What a lower per_user_limit must still allow.
+SELECT coalesce(max(u.uses), 0) FROM (
+    SELECT count(*) AS uses FROM offer_redemptions AS r
+    WHERE r.offer_id = $1 AND r.revoked_at IS NULL GROUP BY r.user_id
+) AS u
+
 -- name: insert_offer
 -- A new draft.
 INSERT INTO offers (

@@ -82,9 +82,9 @@ def explain_refusal(refusal: Refusal) -> NoReturn:
             _conflict("not-allowed-now", f"{action} is not possible: the offer's status is {status}")
         case CodeTaken(code):
             _conflict("code-taken", f"another offer has the code {code}", "code")
-        case LimitBelowUsage(limit):
-            detail = f"the offer has been used more often than {limit} times already"
-            _conflict("limit-below-usage", detail, "total_usage_limit")
+        case LimitBelowUsage(field, limit):
+            used = "the offer has been used" if field == "total_usage_limit" else "one user has used the offer"
+            _conflict("limit-below-usage", f"{used} more often than {limit} times already", field)
         case _:
             assert_never(refusal)
 

@@ -42,6 +42,12 @@ async def lock_offer(connection: Connection, offer_id: UUID) -> bool:
     return await connection.fetchval(_queries.lock_offer, offer_id) is not None
 
 
+async def most_uses_by_one_user(connection: Connection, offer_id: UUID) -> int:
+    """The greatest number of standing redemptions any one user has of the offer."""
+    most: int = await connection.fetchval(_queries.most_uses_by_one_user, offer_id)
+    return most
+
+
 async def insert_offer(connection: Connection, draft: OfferDraft, created_by: str) -> UUID:
     """Store a new draft with its lists and return its id."""
     offer_id: UUID = await connection.fetchval(_queries.insert_offer, *_columns(draft), created_by)

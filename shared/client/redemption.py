@@ -1,7 +1,7 @@
 """The checkout's client: sends redemption requests and returns their replies, any number at a time."""
 
+import asyncio
 import random
-from asyncio import timeout
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import TracebackType
@@ -19,6 +19,8 @@ from shared.topics import REDEMPTION_REPLIES, REDEMPTION_REQUESTS
 Request = RedeemRequest | QuoteRequest | RevokeRequest
 
 TIMEOUT_S = 10.0
+TOPIC_LOOKS = 20
+TOPIC_LOOK_EVERY_S = 0.15
 
 
 class RedemptionClient:
@@ -61,9 +63,7 @@ class RedemptionClient:
         await self._publisher.stop()
 
     async def _choose_partition(self) -> int:
-        count = (await self._publisher.partition_counts()).get(self._reply_topic, 0)
-        if count == 0:
-            raise ConfigurationError(f"topic {self._reply_topic} does not exist: `offers topics` creates it")
+        count = await self._partition_count()
         if self._reply_partition is None:
             return random.randrange(count)
         if not 0 <= self._reply_partition < count:
@@ -71,6 +71,15 @@ class RedemptionClient:
                 f"reply partition {self._reply_partition}: {self._reply_topic} has partitions 0 to {count - 1}"
             )
         return self._reply_partition
+
+    async def _partition_count(self) -> int:
+        """How many partitions replies have. Brokers may take a moment to know a topic just created."""
+        for _ in range(TOPIC_LOOKS):
+            count = (await self._publisher.partition_counts()).get(self._reply_topic, 0)
+            if count:
+                return count
+            await asyncio.sleep(TOPIC_LOOK_EVERY_S)
+        raise ConfigurationError(f"topic {self._reply_topic} does not exist: `offers topics` creates it")
 
     async def redeem(
         self,
@@ -154,7 +163,7 @@ class RedemptionClient:
         assert self._reader is not None, "open the client first: async with RedemptionClient(…)"
         correlation_id, reply = self._reader.expect()
         try:
-            async with timeout(timeout_s):
+            async with asyncio.timeout(timeout_s):
                 await self._publisher.publish_all([self._outgoing(request, correlation_id)])
                 return await reply
         except TimeoutError:

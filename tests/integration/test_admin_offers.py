@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -288,6 +289,19 @@ async def test_a_limit_below_what_is_used_is_refused(client: httpx.AsyncClient, 
     assert refused["errors"][0]["field"] == "total_usage_limit"
     assert refused["errors"][0]["message"] == "the offer has been used more often than 4 times already"
     assert (await put(client, offer, total_usage_limit=5)).json()["usage_count"] == 5
+
+
+async def test_a_per_user_limit_below_what_a_user_has_used_is_refused(client: httpx.AsyncClient, pool: Pool) -> None:
+    offer, user = await created(client), uuid4()
+    insert = """INSERT INTO offer_redemptions (request_id, offer_id, user_id, price_paid, discount_amount, revoked_at)
+                VALUES ($1, $2, $3, 9, 1, $4)"""
+    for revoked_at in (None, None, datetime.now(UTC)):
+        await pool.execute(insert, uuid4(), UUID(offer["id"]), user, revoked_at)
+    refused = problem(await put(client, offer, per_user_limit=1), 409)
+    assert refused["errors"] == [
+        {"field": "per_user_limit", "message": "one user has used the offer more often than 1 times already"}
+    ]
+    assert (await put(client, offer, per_user_limit=2)).status_code == 200
 
 
 async def test_a_code_another_offer_has_is_refused(client: httpx.AsyncClient) -> None:
