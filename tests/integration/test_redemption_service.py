@@ -148,7 +148,8 @@ async def test_a_revocation_returns_the_use_once_and_is_never_revived(checkout: 
     revoke = {"request_id": str(uuid4()), "command": "revoke", "redemption_id": accepted["redemption_id"]}
     again = {"request_id": str(uuid4()), "command": "revoke", "redeem_request_id": first["request_id"]}
     unknown = {"request_id": str(uuid4()), "command": "revoke", "redemption_id": str(uuid4())}
-    revoked, twice, missing, repeated = await checkout.ask(revoke, again, unknown, first)
+    (revoked,) = await checkout.ask(revoke)
+    twice, missing, repeated = await checkout.ask(again, unknown, first)
     assert (revoked["status"], revoked["redemption_id"]) == ("accepted", accepted["redemption_id"])
     assert (twice["reason"], missing["reason"]) == ("already_revoked", "redemption_not_found")
     assert repeated == accepted
