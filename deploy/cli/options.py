@@ -7,19 +7,19 @@ from uuid import UUID
 import typer
 
 
-def parse_amount(text: str) -> Decimal:
+def amount(text: str) -> Decimal:
     """An amount of money.
 
     Raises:
         typer.BadParameter: it is no number.
     """
     try:
-        amount = Decimal(text)
+        parsed = Decimal(text)
     except InvalidOperation:
         raise typer.BadParameter(f"{text!r} is not an amount such as 50.00") from None
-    if not amount.is_finite():
+    if not parsed.is_finite():
         raise typer.BadParameter(f"{text!r} is not an amount such as 50.00")
-    return amount
+    return parsed
 
 
 def id_or_code(offer: str) -> tuple[UUID | None, str | None]:
@@ -34,11 +34,11 @@ Offer = Annotated[str, typer.Argument(help="The offer's id or code.", metavar="O
 User = Annotated[UUID, typer.Argument(help="The user's id.", metavar="USER", show_default=False)]
 Price = Annotated[
     Decimal,
-    typer.Argument(help="Unit price, such as 50.00.", parser=parse_amount, metavar="PRICE", show_default=False),
+    typer.Argument(help="Unit price, such as 50.00.", parser=amount, metavar="PRICE", show_default=False),
 ]
 Amount = Annotated[
     Decimal,
-    typer.Argument(help="Amount, such as 50.00.", parser=parse_amount, metavar="AMOUNT", show_default=False),
+    typer.Argument(help="Amount, such as 50.00.", parser=amount, metavar="AMOUNT", show_default=False),
 ]
 Quantity = Annotated[int, typer.Option(help="How many are bought.", min=1)]
 Product = Annotated[UUID | None, typer.Option(help="operator_product_id of the purchase.", show_default=False)]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import deploy.cli
 from deploy.cli import checkout
 from deploy.cli.app import app
-from deploy.cli.options import id_or_code, parse_amount
+from deploy.cli.options import amount, id_or_code
 from shared.clock import utc_now
 from shared.errors import RequestTimeout
 from shared.events.redemption_replies import QuotedOffer, RedemptionReply, RuleResult
@@ -188,7 +188,7 @@ def test_an_impossible_request_is_refused_before_it_is_sent(
 @pytest.mark.parametrize("text", ["ten", "NaN", "Infinity", ""])
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
-        parse_amount(text)
+        amount(text)
 
 
 def test_an_offer_is_named_by_id_or_by_code() -> None:
