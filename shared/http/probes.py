@@ -7,7 +7,9 @@ from http import HTTPStatus
 import asyncpg
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared.broker import client_options
 from shared.database import Pool
@@ -35,7 +37,7 @@ def kafka_probe(settings: KafkaSettings) -> Probe:
 
 
 def probe_routes(pool: Pool, kafka: Probe) -> APIRouter:
-    """`/healthz` and `/readyz`, open to everyone."""
+    """`/healthz`, `/readyz` and `/metrics`, open to everyone who reaches the port."""
     routes = APIRouter(tags=["probes"])
 
     @routes.get("/healthz", operation_id="healthz")
@@ -57,5 +59,10 @@ def probe_routes(pool: Pool, kafka: Probe) -> APIRouter:
         except (OSError, KafkaError) as error:
             raise unavailable(f"Kafka doesn't answer: {type(error).__name__}") from error
         return {"status": "ready"}
+
+    @routes.get("/metrics", operation_id="metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """The process's metrics, as Prometheus reads them."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return routes

@@ -23,7 +23,7 @@ from tests.support.admin import (
     problem,
 )
 
-OPEN = {"/healthz", "/readyz"}
+OPEN = {"/healthz", "/readyz", "/metrics"}
 HARMLESS = {"/api/offers/preview"}
 """Posted to, but changing nothing: a viewer may."""
 
@@ -252,3 +252,6 @@ async def test_readiness_fails_without_the_database(pool: Pool, database_url: st
         await gone.close()
         assert problem(await anonymous.get("/readyz"), 503)["detail"].startswith("the database doesn't answer")
         assert (await anonymous.get("/healthz")).status_code == 200
+        metrics = await anonymous.get("/metrics")
+        assert metrics.headers["content-type"].startswith("text/plain")
+        assert "\nprocess_resident_memory_bytes " in metrics.text

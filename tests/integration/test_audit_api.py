@@ -231,7 +231,7 @@ async def test_readiness_says_what_does_not_answer(pool: Pool, database_url: str
 
 def test_the_openapi_document_needs_no_server() -> None:
     document = openapi()
-    assert sorted(document["paths"]) == ["/audit", "/audit/export", "/audit/verify", "/healthz", "/readyz"]
+    assert sorted(document["paths"]) == ["/audit", "/audit/export", "/audit/verify", "/healthz", "/metrics", "/readyz"]
     parameters = {parameter["name"] for parameter in document["paths"]["/audit"]["get"]["parameters"]}
     assert parameters == {"entity_id", "offer_id", "user_id", "type", "from", "to", "after", "limit"}
     assert document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"

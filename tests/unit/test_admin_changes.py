@@ -110,6 +110,7 @@ def test_the_openapi_document_needs_no_servers_and_knows_every_route() -> None:
         "/api/offers/{offer_id}/members",
         "/api/schemas/eligibility-rule",
         "/healthz",
+        "/metrics",
         "/readyz",
     }
     put = document["paths"]["/api/offers/{offer_id}"]["put"]
