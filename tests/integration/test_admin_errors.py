@@ -42,7 +42,7 @@ def routes_of(pool: Pool) -> list[tuple[str, str]]:
         for route in _flat(admin_api(pool).routes)
         for method in route.methods or ()
     ]
-    assert len(found) == 13
+    assert len(found) == 14
     return found
 
 
