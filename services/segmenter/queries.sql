@@ -4,7 +4,11 @@ SELECT pg_advisory_xact_lock_shared(7205759403792793601)
 
 -- name: wait_for_batches
 -- Returns once every batch that may have read older rules, or added users unseen, has committed.
-SELECT pg_advisory_xact_lock(7205759403792793601)
+SELECT pg_advisory_lock(7205759403792793601)
+
+-- name: let_batches_go_on
+-- Gives back what wait_for_batches took, before the transaction's end.
+SELECT pg_advisory_unlock(7205759403792793601)
 
 -- name: evaluation_time
 -- The instant of an evaluation: after its locks are held.
@@ -144,6 +148,7 @@ ON CONFLICT (offer_id) DO UPDATE SET
     rules_version = excluded.rules_version, live = excluded.live, users_total = excluded.users_total,
     after_user_id = NULL, users_done = 0, entered = 0, members_left = 0,
     requested_at = now(), finished_at = NULL
+WHERE $2 OR (b.rules_version, b.live) <> (excluded.rules_version, excluded.live)
 RETURNING b.offer_id
 
 -- name: claim_rebuild

@@ -57,8 +57,8 @@ async def rebuild_chunk(pool: Pool, chunk_users: int = CHUNK_USERS) -> Progress 
         if rebuild is None:
             return None
         if rebuild["after_user_id"] is None:
-            async with pool.acquire() as barrier:
-                await barrier.execute(queries.wait_for_batches)
+            await connection.execute(queries.wait_for_batches)
+            await connection.execute(queries.let_batches_go_on)
         query = queries.next_users if rebuild["live"] else queries.next_members
         arguments = [rebuild["after_user_id"], chunk_users] + ([] if rebuild["live"] else [rebuild["offer_id"]])
         ids = [row["id"] for row in await connection.fetch(query, *arguments)]

@@ -6,11 +6,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import orjson
 import pytest
 
+from services.segmenter.rebuild import rebuild_chunk, request_rebuilds
 from shared.broker import Outgoing, Publisher
-from shared.database import Pool
+from shared.database import Pool, prepare_connection
 from shared.settings import KafkaSettings
 from shared.topics import OFFERS_CHANGED, SEGMENTS_CHANGED, TOPUPS, USERS, dead_letter_topic
 from tests.support.campaign import add_offer
@@ -242,3 +244,20 @@ async def test_two_workers_and_a_repeated_stream_agree_with_the_reference(
     )
     assert disagreements == 0
     assert await pool.fetchval(MEMBERS) == 80 + 80
+
+
+async def test_a_rebuild_goes_on_chunk_by_chunk_with_a_single_connection(pool: Pool, database_url: str) -> None:
+    people = sorted(uuid4() for _ in range(5))
+    await pool.execute("INSERT INTO users (id, created_at) SELECT unnest($1::uuid[]), now()", people)
+    offer_id = await add_offer(pool, [{"rule_type": "new_user", "params": {"account_age_days": 1}}])
+    async with asyncpg.create_pool(database_url, min_size=1, max_size=1, init=prepare_connection) as one:
+        assert await request_rebuilds(one) == [offer_id]
+        assert await request_rebuilds(one) == []
+        done = []
+        while (progress := await rebuild_chunk(one, chunk_users=2)) is not None:
+            done.append((progress.users_done, progress.finished))
+    assert done == [(2, False), (4, False), (5, False), (5, True)]
+    assert [
+        row["user_id"] for row in await pool.fetch("SELECT user_id FROM offer_segment_members ORDER BY 1")
+    ] == people
+    assert await pool.fetchval("SELECT count(*) FROM outbox WHERE topic = 'segments.changed'") == 5
