@@ -175,6 +175,7 @@ class Consumer(Generic[M]):
             "fetch_max_wait_ms": kafka.kafka_fetch_wait_ms_max,
             "session_timeout_ms": kafka.kafka_session_timeout_ms,
             "heartbeat_interval_ms": kafka.kafka_session_timeout_ms // 3,
+            "no_reply": True,  # Replies are the handler's own; FastStream's would follow each request's reply_to.
             "parser": _parse,
             "decoder": self._decode,
         }
@@ -232,10 +233,10 @@ class Consumer(Generic[M]):
 
 
 async def _parse(records: Any, original: Callable[[Any], Awaitable[KafkaMessage]]) -> KafkaMessage:
-    """FastStream's own parsing, which headers that aren't UTF-8 must not break."""
+    """FastStream's own parsing, which headers that are null or not UTF-8 must not break."""
     try:
         return await original(records)
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, AttributeError):
         message = await original(tuple(dataclasses.replace(record, headers=()) for record in records))
         message.raw_message = records
         return message

@@ -205,7 +205,7 @@ async def test_a_malformed_message_is_dead_lettered_and_its_neighbours_are_answe
     before, after = redeem(offer_id), redeem(offer_id)
     half_valid = redeem(offer_id, unit_price="ten")
     key = str(offer_id).encode()
-    headers = [("correlation_id", b"c-1"), ("trace", b"\xff\xfe")]
+    headers: list[tuple[str, Any]] = [("correlation_id", b"c-1"), ("trace", b"\xff\xfe"), ("nothing", None)]
     async with (
         reading(kafka, REDEMPTION_REPLIES) as replies,
         reading(kafka, dead_letter_topic(REDEMPTION_REQUESTS)) as letters,
@@ -229,8 +229,8 @@ async def test_a_malformed_message_is_dead_lettered_and_its_neighbours_are_answe
     }
     broken = next(record for record in dead if record.value == b'{"request_id": ')
     assert broken.key == key
-    assert broken.headers[:2] == (headers[0], headers[1])
-    about = dict(broken.headers[2:])
+    assert broken.headers[:3] == tuple(headers)
+    about = dict(broken.headers[3:])
     assert about["dlq.topic"] == (kafka.kafka_topic_prefix + REDEMPTION_REQUESTS).encode()
     assert about["dlq.service"] == b"redemption"
     assert int(about["dlq.partition"]) in range(kafka.kafka_partitions)
