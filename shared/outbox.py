@@ -5,30 +5,28 @@ event_id, by which consumers drop what they have.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID
+
+from asyncpg import Record
 
 from shared.broker import Outgoing, Publisher
 from shared.database import Connection, Pool
-from shared.events.fields import Message
 from shared.sqlfile import load_queries
 from shared.telemetry import get_logger
 
-CLAIM_MAX = 500
+ROW_MESSAGES_MAX = 500
+CLAIM_MAX = 20
 
 log = get_logger(__name__)
 _queries = load_queries(__file__, "outbox.sql")
 
 
-async def add_to_outbox(connection: Connection, messages: Sequence[tuple[str, UUID, Message]]) -> None:
-    """Store (topic, key, message) in the caller's transaction."""
-    if messages:
-        await connection.execute(
-            _queries.add,
-            [topic for topic, _, _ in messages],
-            [key for _, key, _ in messages],
-            [message.model_dump_json() for _, _, message in messages],
-        )
+async def add_to_outbox(connection: Connection, topic: str, messages: Sequence[tuple[UUID, str]]) -> None:
+    """Store one topic's messages, each a key and a JSON value, in the caller's transaction."""
+    for start in range(0, len(messages), ROW_MESSAGES_MAX):
+        row = messages[start : start + ROW_MESSAGES_MAX]
+        await connection.execute(_queries.add, topic, [key for key, _ in row], [value for _, value in row])
 
 
 class OutboxRelay:
@@ -46,16 +44,16 @@ class OutboxRelay:
         self._wake.set()
 
     async def relay(self) -> int:
-        """Publish everything waiting that nobody else is publishing; returns how many messages."""
+        """Publish everything waiting, in order, after whoever else is publishing; returns how many messages."""
         total = 0
         while True:
             async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(_queries.queue, ",".join(self._topics))
                 rows = await connection.fetch(_queries.take, self._topics, CLAIM_MAX)
                 rows.sort(key=lambda row: row["id"])
-                await self._publisher.publish_all(
-                    Outgoing(row["topic"], str(row["message_key"]).encode(), row["value"].encode()) for row in rows
-                )
-            total += len(rows)
+                outgoing = [message for row in rows for message in _outgoing(row)]
+                await self._publisher.publish_all(outgoing)
+            total += len(outgoing)
             if len(rows) < CLAIM_MAX:
                 return total
 
@@ -71,3 +69,8 @@ class OutboxRelay:
             except TimeoutError:
                 continue
             self._wake.clear()
+
+
+def _outgoing(row: Record) -> Iterator[Outgoing]:
+    for key, value in zip(row["message_keys"], row["messages"], strict=True):
+        yield Outgoing(row["topic"], str(key).encode(), value.encode())

@@ -1,6 +1,6 @@
 """The eight kinds of eligibility rule and their parameters: the one source of their JSON Schema.
 
-A rule passes or fails for a user at an instant; services/segmenter/validity.py and the SQL function
+A rule passes or fails for a user at an instant; shared/validity.py and the SQL function
 explain_eligibility say how. Windows are whole days of 24 hours counted back from now; no window means ever.
 """
 

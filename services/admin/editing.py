@@ -143,7 +143,8 @@ async def _announce(
         occurred_at=after.updated_at,
         data=describe_change(before, after),
     )
-    await add_to_outbox(connection, [(OFFERS_CHANGED, offer_id, changed), (AUDIT_EVENTS, offer_id, audit)])
+    await add_to_outbox(connection, OFFERS_CHANGED, [(offer_id, changed.model_dump_json())])
+    await add_to_outbox(connection, AUDIT_EVENTS, [(offer_id, audit.model_dump_json())])
     return after
 
 

@@ -1,14 +1,16 @@
 """Wires the segmenter: three topics in, memberships and their changes out, rebuilds and lapses beside."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
 
 from faststream.kafka import KafkaBroker
 from pydantic import Field, TypeAdapter
 
+from services.segmenter.evaluation import Evaluator
 from services.segmenter.handler import SERVICE, SegmenterHandler
-from services.segmenter.lapse import run_lapses
+from services.segmenter.lapse import LapseTimer, Postponed
 from services.segmenter.rebuild import Rebuilder
 from shared.broker import Publisher, create_broker
 from shared.consuming import Batch, Consumer, Handler, read_json, subscribe
@@ -67,11 +69,31 @@ def wire(settings: SegmenterSettings, handler: SegmenterHandler, publisher: Publ
     return broker
 
 
-def create_handler(pool: Pool, publisher: Publisher) -> tuple[SegmenterHandler, OutboxRelay, Rebuilder]:
+@dataclass(frozen=True, slots=True)
+class Segmenter:
     """The parts that do the work, wired together."""
+
+    handler: SegmenterHandler
+    rebuilder: Rebuilder
+    timer: LapseTimer
+    relay: OutboxRelay
+
+    def background(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """What runs beside the consumers, until cancelled."""
+        return self.relay.run(), self.rebuilder.run(), self.timer.run()
+
+
+def create_segmenter(pool: Pool, publisher: Publisher) -> Segmenter:
+    """The parts of a worker on these servers."""
+    evaluator, postponed = Evaluator(), Postponed()
     relay = OutboxRelay(pool, publisher, [SEGMENTS_CHANGED, AUDIT_EVENTS])
-    rebuilder = Rebuilder(pool, relay)
-    return SegmenterHandler(pool, relay, rebuilder), relay, rebuilder
+    rebuilder = Rebuilder(pool, evaluator, relay)
+    return Segmenter(
+        handler=SegmenterHandler(pool, evaluator, postponed, rebuilder, relay),
+        rebuilder=rebuilder,
+        timer=LapseTimer(pool, evaluator, postponed, relay),
+        relay=relay,
+    )
 
 
 async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -81,13 +103,13 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
     async with create_pool(settings, SERVICE) as pool:
         await publisher.start()
         try:
-            handler, relay, rebuilder = create_handler(pool, publisher)
-            broker = wire(settings, handler, publisher)
-            async with background(relay.run(), rebuilder.run(), run_lapses(pool, relay)):
+            segmenter = create_segmenter(pool, publisher)
+            broker = wire(settings, segmenter.handler, publisher)
+            async with background(*segmenter.background()):
                 await broker.start()
                 ready()
                 await stop.wait()
                 await broker.stop()
-            await relay.relay()
+            await segmenter.relay.relay()
         finally:
             await publisher.stop()

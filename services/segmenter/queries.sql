@@ -1,3 +1,23 @@
+-- name: load_offers
+-- The offers that keep members, in id order; with their definition only those of a version not yet known.
+SELECT o.id, o.rules_version,
+    CASE WHEN k.id IS NULL THEN jsonb_build_object(
+        'logic', o.eligibility_logic, 'allow_all', o.allow_all,
+        'allowed_roles', ARRAY(SELECT a.role FROM offer_allowed_roles AS a WHERE a.offer_id = o.id),
+        'rules', (
+            SELECT jsonb_agg(jsonb_build_object(
+                'rule_key', r.rule_key, 'rule_type', r.rule_type, 'params', r.params
+            ))
+            FROM offer_eligibility_rules AS r WHERE r.offer_id = o.id
+        )
+    ) END AS definition
+FROM offers AS o
+LEFT JOIN unnest($1::uuid[], $2::integer[]) AS k (id, rules_version)
+    ON k.id = o.id AND k.rules_version = o.rules_version
+WHERE o.status IN ('active', 'paused')
+    AND EXISTS (SELECT FROM offer_eligibility_rules AS r WHERE r.offer_id = o.id)
+ORDER BY o.id
+
 -- name: share_segments
 -- Taken by every batch before it reads the rules; see wait_for_batches.
 SELECT pg_advisory_xact_lock_shared(7205759403792793601)
@@ -11,7 +31,7 @@ SELECT pg_advisory_lock(7205759403792793601)
 SELECT pg_advisory_unlock(7205759403792793601)
 
 -- name: evaluation_time
--- The instant of an evaluation: after its locks are held.
+-- The database's clock.
 SELECT clock_timestamp()
 
 -- name: add_users
@@ -19,8 +39,16 @@ SELECT clock_timestamp()
 INSERT INTO users (id) SELECT u.id FROM unnest($1::uuid[]) AS u (id) ON CONFLICT (id) DO NOTHING
 
 -- name: lock_users
--- Locks users, always in id order, so that batches can't deadlock.
-SELECT u.id FROM users AS u WHERE u.id = ANY($1::uuid[]) ORDER BY u.id FOR NO KEY UPDATE
+-- Locks users, always in id order, so that batches can't deadlock. Returns how many there are, when they
+-- registered (unknown is -infinity) as one string of fixed-width values, and an instant after the locks are held.
+WITH locked AS MATERIALIZED (
+    SELECT u.id, u.created_at FROM users AS u WHERE u.id = ANY($1::uuid[]) ORDER BY u.id FOR NO KEY UPDATE
+)
+
+SELECT count(*) AS users,
+    string_agg(timestamptz_send(coalesce(l.created_at, '-infinity')), '' ORDER BY l.id) AS registered,
+    clock_timestamp() AS evaluated_at
+FROM locked AS l
 
 -- name: update_users
 -- Applies user events; of two the newer by (occurred_at, event_id) wins.
@@ -30,6 +58,7 @@ UPDATE users AS u SET created_at = e.registered_at, roles = ARRAY(
 FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::timestamptz[], $5::uuid[])
 AS e (id, registered_at, roles, occurred_at, event_id)
 WHERE u.id = e.id AND (u.event_at IS NULL OR (e.occurred_at, e.event_id) > (u.event_at, u.event_id))
+RETURNING u.id
 
 -- name: store_topups
 -- Applies topup events: reversed is final, otherwise the newer by (occurred_at, event_id) wins.
@@ -43,69 +72,47 @@ ON CONFLICT (id) DO UPDATE SET
 WHERE t.user_id = excluded.user_id
     AND (excluded.status = 'reversed', excluded.occurred_at, excluded.event_id)
     > (t.status = 'reversed', t.occurred_at, t.event_id)
-RETURNING t.id
+RETURNING t.id, t.xmax = 0 AS is_new
 
 -- name: find_foreign_topups
 -- Which of these topups belong to another user than the event says.
 SELECT t.id FROM topup_requests AS t
 INNER JOIN unnest($1::uuid[], $2::uuid[]) AS e (id, user_id) ON t.id = e.id AND t.user_id <> e.user_id
 
--- name: load_users
--- Registration and roles, in the order of the ids given.
-SELECT (extract(EPOCH FROM u.created_at) * 1000000)::bigint AS registered_us, u.roles
+-- name: load_role_holders
+-- Which of these users hold which of these roles, by the user's place in the ids given.
+SELECT r.role, n.place - 1 AS place
 FROM unnest($1::uuid[]) WITH ORDINALITY AS n (id, place)
-INNER JOIN users AS u ON u.id = n.id ORDER BY n.place
+INNER JOIN users AS u ON u.id = n.id
+CROSS JOIN LATERAL unnest(u.roles) AS r (role)
+WHERE r.role = ANY($2::text[])
 
--- name: load_histories
--- Counted transactions by place of the user in the ids given, each user's newest first.
-SELECT n.place - 1 AS place, (extract(EPOCH FROM t.occurred_at) * 1000000)::bigint AS occurred_us,
-    (t.amount * 100)::bigint AS cents, t.operator_id, t.kind = 'topup' AS is_topup
+-- name: load_named
+-- Which of these users are allowed by name in which of these offers.
+SELECT a.offer_id, n.place - 1 AS place
 FROM unnest($1::uuid[]) WITH ORDINALITY AS n (id, place)
-INNER JOIN topup_requests AS t ON t.user_id = n.id AND t.status = 'succeeded'
-ORDER BY n.place, t.occurred_at DESC
-
--- name: load_offers
--- The offers that keep members (all, or one), with their rules and allowed roles.
-SELECT o.id, o.rules_version, o.eligibility_logic, o.allow_all,
-    ARRAY(SELECT a.role FROM offer_allowed_roles AS a WHERE a.offer_id = o.id) AS allowed_roles,
-    (
-        SELECT jsonb_agg(jsonb_build_object(
-            'rule_key', r.rule_key, 'rule_type', r.rule_type, 'params', r.params
-        ))
-        FROM offer_eligibility_rules AS r WHERE r.offer_id = o.id
-    ) AS rules
-FROM offers AS o
-WHERE o.status IN ('active', 'paused') AND ($1::uuid IS NULL OR o.id = $1)
-    AND EXISTS (SELECT FROM offer_eligibility_rules AS r WHERE r.offer_id = o.id)
-
--- name: load_allowed_users
--- Which of these users are allowed by name, and where.
-SELECT a.offer_id, a.user_id FROM offer_allowed_users AS a WHERE a.user_id = ANY($1::uuid[])
+INNER JOIN offer_allowed_users AS a ON a.user_id = n.id
+WHERE a.offer_id = ANY($2::uuid[])
 
 -- name: load_members
--- The stored memberships of these users (of all offers, or of one).
-SELECT m.offer_id, m.user_id, m.rules_version,
-    CASE
-        WHEN m.valid_until = 'infinity' THEN 9223372036854775807
-        ELSE (extract(EPOCH FROM m.valid_until) * 1000000)::bigint
-    END AS valid_until_us
-FROM offer_segment_members AS m
-WHERE m.user_id = ANY($1::uuid[]) AND ($2::uuid IS NULL OR m.offer_id = $2)
+-- The stored memberships of these users (of all offers, or of some), one column of fixed-width values each.
+SELECT
+    string_agg(int8send(n.place), '') AS places,
+    string_agg(uuid_send(m.offer_id), '') AS offers,
+    string_agg(timestamptz_send(m.valid_until), '') AS valid_until,
+    string_agg(int4send(m.rules_version), '') AS rules_versions
+FROM unnest($1::uuid[]) WITH ORDINALITY AS n (id, place)
+INNER JOIN offer_segment_members AS m ON m.user_id = n.id
+WHERE $2::uuid[] IS NULL OR m.offer_id = ANY($2)
 
 -- name: upsert_members
--- Writes memberships; times are microseconds since 1970, the greatest of all meaning no lapse.
-INSERT INTO offer_segment_members AS m (offer_id, user_id, valid_until, rules_version, entered_at)
-SELECT e.offer_id, e.user_id,
-    CASE
-        WHEN e.valid_until_us = 9223372036854775807 THEN 'infinity'
-        ELSE timestamptz 'epoch' + e.valid_until_us * interval '1 microsecond'
-    END,
-    e.rules_version, now()
-FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[])
-AS e (offer_id, user_id, valid_until_us, rules_version)
+-- Writes memberships. One that goes on keeps the time at which it began.
+INSERT INTO offer_segment_members (offer_id, user_id, valid_until, rules_version, entered_at)
+SELECT e.offer_id, e.user_id, e.valid_until, e.rules_version, clock_timestamp()
+FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::integer[])
+AS e (offer_id, user_id, valid_until, rules_version)
 ON CONFLICT (offer_id, user_id) DO UPDATE SET
-    valid_until = excluded.valid_until, rules_version = excluded.rules_version,
-    entered_at = CASE WHEN m.valid_until <= now() THEN now() ELSE m.entered_at END
+    valid_until = excluded.valid_until, rules_version = excluded.rules_version
 
 -- name: delete_members
 -- Ends memberships.
@@ -114,19 +121,24 @@ USING unnest($1::uuid[], $2::uuid[]) AS e (offer_id, user_id)
 WHERE m.offer_id = e.offer_id AND m.user_id = e.user_id
 
 -- name: lock_lapsed
--- Locks users one of whose memberships has lapsed; those a batch is at work on are left for later.
+-- Locks users a membership of whom has come to its end; those somebody is at work on are left for later.
 SELECT u.id FROM users AS u
-WHERE u.id IN (
+WHERE u.id = ANY(ARRAY(
     SELECT m.user_id FROM offer_segment_members AS m
-    WHERE m.valid_until <= now() ORDER BY m.valid_until LIMIT $1
-)
+    WHERE m.valid_until <= (SELECT clock_timestamp()) AND m.valid_until < 'infinity'
+    ORDER BY m.valid_until LIMIT $1
+))
 ORDER BY u.id FOR NO KEY UPDATE SKIP LOCKED
 
--- name: delete_lapsed
--- Ends what has lapsed of these users' memberships.
-DELETE FROM offer_segment_members AS m
-WHERE m.user_id = ANY($1::uuid[]) AND m.valid_until <= now()
-RETURNING m.offer_id, m.user_id, (extract(EPOCH FROM m.valid_until) * 1000000)::bigint AS valid_until_us
+-- name: find_lapsing
+-- Whose memberships end after one instant and no later than another, the first to end first.
+SELECT m.user_id FROM offer_segment_members AS m
+WHERE m.valid_until > $1 AND m.valid_until <= $2 AND m.valid_until < 'infinity' ORDER BY m.valid_until
+
+-- name: seconds_to_next_lapse
+-- How long the membership that ends first still holds; null if none ends.
+SELECT extract(EPOCH FROM min(m.valid_until) - clock_timestamp())::float8
+FROM offer_segment_members AS m WHERE m.valid_until < 'infinity'
 
 -- name: open_rebuilds
 -- Asks for a rebuild of every offer (or of those given) whose members were not built by its present rules.
@@ -151,11 +163,18 @@ ON CONFLICT (offer_id) DO UPDATE SET
 WHERE $2 OR (b.rules_version, b.live) <> (excluded.rules_version, excluded.live)
 RETURNING b.offer_id
 
--- name: claim_rebuild
--- The oldest unfinished rebuild that nobody is at work on.
-SELECT b.offer_id, b.rules_version, b.live, b.after_user_id, b.users_done, b.users_total
-FROM offer_segment_rebuilds AS b WHERE b.finished_at IS NULL
-ORDER BY b.requested_at LIMIT 1 FOR UPDATE SKIP LOCKED
+-- name: claim_rebuilds
+-- The oldest unfinished rebuild that nobody is at work on, and those that go the same way from the same place.
+WITH oldest AS (
+    SELECT b.offer_id, b.live, b.after_user_id FROM offer_segment_rebuilds AS b
+    WHERE b.finished_at IS NULL ORDER BY b.requested_at, b.offer_id LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+
+SELECT b.offer_id, b.live, b.after_user_id, b.users_done, b.users_total
+FROM offer_segment_rebuilds AS b
+INNER JOIN oldest AS o ON b.offer_id = o.offer_id OR (b.live AND o.live)
+WHERE b.finished_at IS NULL AND b.after_user_id IS NOT DISTINCT FROM o.after_user_id
+ORDER BY b.offer_id FOR UPDATE OF b SKIP LOCKED
 
 -- name: next_users
 -- The next users of a rebuild, in id order.
@@ -166,14 +185,16 @@ SELECT u.id FROM users AS u WHERE $1::uuid IS NULL OR u.id > $1 ORDER BY u.id LI
 SELECT m.user_id AS id FROM offer_segment_members AS m
 WHERE m.offer_id = $3 AND ($1::uuid IS NULL OR m.user_id > $1) ORDER BY m.user_id LIMIT $2
 
--- name: advance_rebuild
--- Notes a rebuild's progress.
-UPDATE offer_segment_rebuilds
-SET after_user_id = $2, users_done = users_done + $3, entered = entered + $4, members_left = members_left + $5
-WHERE offer_id = $1
+-- name: advance_rebuilds
+-- Notes the progress of rebuilds that went on together.
+UPDATE offer_segment_rebuilds AS b
+SET after_user_id = $1, users_done = b.users_done + $2,
+    entered = b.entered + c.entered, members_left = b.members_left + c.members_left
+FROM unnest($3::uuid[], $4::integer[], $5::integer[]) AS c (offer_id, entered, members_left)
+WHERE b.offer_id = c.offer_id
 
--- name: finish_rebuild
--- Closes a rebuild and returns what it did.
+-- name: finish_rebuilds
+-- Closes rebuilds and returns what they did.
 UPDATE offer_segment_rebuilds SET finished_at = now(), users_total = users_done
-WHERE offer_id = $1
-RETURNING rules_version, users_done, entered, members_left, requested_at, finished_at
+WHERE offer_id = ANY($1::uuid[])
+RETURNING offer_id, rules_version, users_done, entered, members_left, requested_at, finished_at

@@ -39,6 +39,9 @@ class RuleResult(Message):
     required: Any = Field(description="what the rule asks for: a number, or a decimal string for money")
     actual: Any = Field(description="what the user has, in the same form; null where there is nothing")
     valid_until: Moment | None = Field(description="when it lapses; null if it never does or doesn't pass")
+    missing: str | None = Field(
+        default=None, description="what the user still lacks, for a person to read; null if it passes"
+    )
 
 
 class QuotedOffer(Message):
