@@ -36,7 +36,7 @@ def _redemption() -> KafkaBroker:
 def _segmenter() -> KafkaBroker:
     settings = segmenter.SegmenterSettings.model_validate(NOWHERE)
     publisher = Publisher(settings, "docs")
-    handler, _, _ = segmenter.create_handler(create_pool(settings, "docs"), publisher)
+    handler = segmenter.create_segmenter(create_pool(settings, "docs"), publisher).handler
     return segmenter.wire(settings, handler, publisher)
 
 

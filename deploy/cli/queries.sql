@@ -4,12 +4,15 @@ SELECT o.id, o.code, o.title, o.status, o.eligibility_logic
 FROM offers AS o WHERE o.id = $1::uuid OR o.code = $2::text
 
 -- name: judge
--- The exact verdict on a user, and whether the offer is open to them, its rules aside.
-SELECT is_user_eligible_for_offer($1::uuid, $2::uuid) AS eligible, offer_allows_user($1::uuid, $2::uuid) AS allowed
+-- The exact verdict on a user and until when it holds, and whether the offer is open to them, its rules aside.
+SELECT is_user_eligible_for_offer($1::uuid, $2::uuid) AS eligible,
+    offer_allows_user($1::uuid, $2::uuid) AS allowed,
+    nullif(eligibility_valid_until($1::uuid, $2::uuid), 'infinity') AS valid_until
 
 -- name: explain
 -- Each rule's part in it.
-SELECT e.rule_key, e.rule_type, e.passed, e.required, e.actual, nullif(e.valid_until, 'infinity') AS valid_until
+SELECT e.rule_key, e.rule_type, e.passed, e.required, e.actual,
+    nullif(e.valid_until, 'infinity') AS valid_until, e.missing
 FROM explain_eligibility($1::uuid, $2::uuid) AS e
 
 -- name: rebuild_progress

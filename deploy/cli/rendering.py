@@ -1,16 +1,20 @@
 """Replies and explanations as a person reads them."""
 
+import sys
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from shared.events.redemption_replies import QuotedOffer, RedemptionReply, RuleResult
 
-console: Final = Console(highlight=False)
+PIPED_WIDTH: Final = 250
+"""Wide enough that no cell is folded where a program, not a person, reads the lines."""
+
+console: Final = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def show_reply(reply: RedemptionReply) -> None:
@@ -35,8 +39,10 @@ def show_reply(reply: RedemptionReply) -> None:
 
 
 def rules_table(rules: Iterable[RuleResult]) -> Table:
-    """Each rule with what it requires and what the user has."""
-    table = Table("rule", "type", "required", "actual", "passed", "lapses", box=None, header_style="dim")
+    """Each rule with what it requires, what the user has, and until when it holds or what is missing."""
+    narrow = (Column(name, no_wrap=True) for name in ("rule", "type", "required", "actual", "passed"))
+    # Without most of the padding, the last column folds between words even in a terminal of 80 columns.
+    table = Table(*narrow, "lapses, or is missing", box=None, header_style="dim", pad_edge=False, collapse_padding=True)
     for rule in rules:
         table.add_row(
             rule.rule_key,
@@ -44,9 +50,15 @@ def rules_table(rules: Iterable[RuleResult]) -> Table:
             str(rule.required),
             "-" if rule.actual is None else str(rule.actual),
             Text("yes", style="green") if rule.passed else Text("no", style="red"),
-            moment(rule.valid_until) if rule.valid_until else ("never" if rule.passed else "-"),
+            Text(_outlook(rule)),
         )
     return table
+
+
+def _outlook(rule: RuleResult) -> str:
+    if not rule.passed:
+        return rule.missing or "-"
+    return moment(rule.valid_until) if rule.valid_until else "never"
 
 
 def offers_table(offers: Iterable[QuotedOffer]) -> Table:

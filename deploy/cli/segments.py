@@ -1,6 +1,7 @@
 """`offers explain` and `offers rebuild`: who is eligible and why, and recomputing it. Only the database is needed."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Annotated
 from uuid import UUID
 
@@ -10,19 +11,21 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from deploy.cli.options import Json, Offer, User, id_or_code
-from deploy.cli.rendering import console, rules_table
+from deploy.cli.rendering import console, moment, rules_table
 from shared.database import Connection, Pool, connect, create_pool
 from shared.errors import OffersError
+from shared.events.fields import rfc3339
 from shared.events.redemption_replies import RuleResult
 from shared.settings import DatabaseSettings, load_settings
 from shared.sqlfile import load_queries
 
 _queries = load_queries(__file__)
 LOOK_S = 0.2
+BARS_MAX = 10
 
 
 def explain(offer: Offer, user: User, json_output: Json = False) -> None:
-    """Explain whether a user may use an offer now: every rule, what it asks for, what the user has."""
+    """Explain whether a user may use an offer now, and until when: each rule, what the user has, what is missing."""
     found, judged, rules = asyncio.run(_explain(offer, user))
     if json_output:
         document = {
@@ -30,13 +33,13 @@ def explain(offer: Offer, user: User, json_output: Json = False) -> None:
             "user_id": str(user),
             "eligible": judged["eligible"],
             "allowed": judged["allowed"],
+            "valid_until": rfc3339(judged["valid_until"]) if judged["valid_until"] else None,
             "eligibility_logic": found["eligibility_logic"],
             "rules": [rule.model_dump(mode="json") for rule in rules],
         }
         typer.echo(orjson.dumps(document))
         return
-    verdict = "[bold green]eligible[/]" if judged["eligible"] else "[bold red]not eligible[/]"
-    console.print(f"{found['code']} ({found['status']}): {verdict}")
+    console.print(f"{found['code']} ({found['status']}): {_verdict(judged)}")
     if not judged["allowed"]:
         console.print("the offer is open only to certain users and roles; this user is none of them")
     if rules:
@@ -44,6 +47,13 @@ def explain(offer: Offer, user: User, json_output: Json = False) -> None:
         console.print(rules_table(rules))
     else:
         console.print("the offer has no rules")
+
+
+def _verdict(judged: asyncpg.Record) -> str:
+    if not judged["eligible"]:
+        return "[bold red]not eligible[/]"
+    until = judged["valid_until"]
+    return "[bold green]eligible[/]" + (f" until {moment(until)}" if until else ", without end")
 
 
 async def _explain(offer: str, user: UUID) -> tuple[asyncpg.Record, asyncpg.Record, list[RuleResult]]:
@@ -90,19 +100,29 @@ async def _rebuild(offer: str | None) -> None:
 
 async def _work_until_rebuilt(pool: Pool, offer_ids: list[UUID], progress: Progress) -> None:
     """Take part in the work, beside the segmenters that are up, until every rebuild is finished."""
+    from services.segmenter.evaluation import Evaluator
     from services.segmenter.rebuild import rebuild_chunk
 
-    bars: dict[UUID, TaskID] = {}
+    evaluator = Evaluator()
+    bars: dict[str, TaskID] = {}
     while True:
-        step = await rebuild_chunk(pool)
+        step = await rebuild_chunk(pool, evaluator=evaluator)
         rows = await pool.fetch(_queries.rebuild_progress, offer_ids)
-        for row in rows:
-            if row["offer_id"] not in bars:
-                bars[row["offer_id"]] = progress.add_task(row["code"], total=None)
-            done, total = row["users_done"], row["users_total"]
-            total = done if row["finished"] else max(total, 1)
-            progress.update(bars[row["offer_id"]], completed=done, total=total)
+        for name, done, total in _bars(rows):
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=None)
+            progress.update(bars[name], completed=done, total=total)
         if all(row["finished"] for row in rows):
             return
         if step is None:  # Others are at work on the rest.
             await asyncio.sleep(LOOK_S)
+
+
+def _bars(rows: list[asyncpg.Record]) -> Iterator[tuple[str, int, int]]:
+    """What each bar shows: its name, users done, users in all. Many offers share one bar."""
+    counts = [(row["users_done"], row["users_done"] if row["finished"] else max(row["users_total"], 1)) for row in rows]
+    if len(rows) > BARS_MAX:
+        yield f"{len(rows)} offers", sum(done for done, _ in counts), sum(total for _, total in counts)
+        return
+    for row, (done, total) in zip(rows, counts, strict=True):
+        yield row["code"], done, total

@@ -1,18 +1,29 @@
-"""Creates the sample's offers through the admin HTTP API, as marketing's tools do."""
+"""Names the sample's operators and creates its offers through the admin HTTP API, as marketing's tools do."""
 
 import asyncio
 import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from deploy.embedded.addresses import Addresses
 from deploy.sample.offers import UNPUBLISHED, Draft
 from shared.errors import OffersError
 
 TIMEOUT_S = 15.0
+
+
+async def name_operators(addresses: Addresses, operators: Mapping[str, UUID]) -> None:
+    """Tell the API which name each operator has.
+
+    Raises:
+        OffersError: the API refused something; with what it said.
+    """
+    for name, operator_id in operators.items():
+        await asyncio.to_thread(_send, addresses, "PUT", f"/api/operators/{operator_id}", {"name": name})
 
 
 async def create_offers(addresses: Addresses, drafts: Sequence[Draft]) -> None:
@@ -22,14 +33,15 @@ async def create_offers(addresses: Addresses, drafts: Sequence[Draft]) -> None:
         OffersError: the API refused something; with what it said.
     """
     for draft in drafts:
-        created = await asyncio.to_thread(_post, addresses, "/api/offers", draft)
+        created = await asyncio.to_thread(_send, addresses, "POST", "/api/offers", draft)
         if draft["code"] != UNPUBLISHED:
-            await asyncio.to_thread(_post, addresses, f"/api/offers/{created['id']}/publish", {})
+            await asyncio.to_thread(_send, addresses, "POST", f"/api/offers/{created['id']}/publish", {})
 
 
-def _post(addresses: Addresses, path: str, body: Draft) -> dict[str, Any]:
+def _send(addresses: Addresses, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
     request = urllib.request.Request(
         addresses.admin_url + path,
+        method=method,
         data=json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {addresses.admin_token}", "Content-Type": "application/json"},
     )
@@ -38,6 +50,6 @@ def _post(addresses: Addresses, path: str, body: Draft) -> dict[str, Any]:
             answer: dict[str, Any] = json.load(response)
             return answer
     except urllib.error.HTTPError as error:
-        raise OffersError(f"POST {path}: {error.code} {error.read().decode(errors='replace')}") from error
+        raise OffersError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise OffersError(f"POST {path}: {error!r}") from error
+        raise OffersError(f"{method} {path}: {error!r}") from error

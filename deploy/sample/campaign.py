@@ -13,7 +13,7 @@ from shared.events.users import UserEvent
 
 USERS: Final = 300
 HISTORY_DAYS: Final = 60
-OPERATORS: Final = ("North", "South", "East", "West")
+OPERATORS: Final = ("MTN", "Airtel", "Glo", "9mobile")
 AMOUNTS: Final = ("5.00", "10.00", "15.00", "20.00", "50.00", "100.00")
 REPEATED_SHARE: Final = 0.02
 
@@ -24,7 +24,7 @@ TopupType = Literal["topup.succeeded", "topup.failed", "topup.reversed"]
 class Campaign:
     """Everything the offers and the checkouts of the sample are about."""
 
-    operators: list[UUID]
+    operators: dict[str, UUID]
     products: list[UUID]
     users: list[UserEvent]
     topups: list[TopupEvent]
@@ -38,10 +38,10 @@ class Campaign:
 def invent(seed: int, now: datetime) -> Campaign:
     """The campaign of a seed; its history ends at `now`."""
     rng = random.Random(seed)
-    operators = [random_id(rng) for _ in OPERATORS]
+    operators = {name: random_id(rng) for name in OPERATORS}
     products = [random_id(rng) for _ in range(2 * len(operators))]
     users = [_user(rng, now) for _ in range(USERS)]
-    topups = [event for user in users for event in _history(rng, user, operators, now)]
+    topups = [event for user in users for event in _history(rng, user, list(operators.values()), now)]
     # As upstream services do: a few come twice, and in no order.
     topups += rng.sample(topups, int(len(topups) * REPEATED_SHARE))
     rng.shuffle(topups)

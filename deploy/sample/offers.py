@@ -15,7 +15,7 @@ WEIGHTS: Final = {
     "WELCOME10": 20,
     "LOYAL5": 18,
     "BIG15": 16,
-    "NORTH8": 14,
+    "MTN8": 14,
     "BACK12": 12,
     "TRADE20": 8,
     "FLASH50": 8,
@@ -27,7 +27,7 @@ WEIGHTS: Final = {
 
 def drafts(campaign: Campaign, now: datetime) -> list[Draft]:
     """Every offer of the campaign; all but UNPUBLISHED are to be published."""
-    north, south, *_ = map(str, campaign.operators)
+    mtn, airtel, *_ = map(str, campaign.operators.values())
     return [
         _offer("WELCOME10", "10 % for new accounts", "percentage", "10.00", per_user_limit=1)
         | {"rules": [_rule("new_user", account_age_days=30)]},
@@ -43,14 +43,14 @@ def drafts(campaign: Campaign, now: datetime) -> list[Draft]:
             "eligibility_logic": "any",
             "rules": [
                 _rule("min_spent", amount="400.00", window_days=60),
-                _rule("operator_spent", operator_id=south, amount="150.00", window_days=30),
+                _rule("operator_spent", operator_id=airtel, amount="150.00", window_days=30),
             ],
         },
-        _offer("NORTH8", "Data packs on North at a fixed price", "price_override", "8.00")
+        _offer("MTN8", "Data packs on MTN at a fixed price", "price_override", "8.00")
         | {
             "apply_to": "products",
             "products": _packs(campaign),
-            "rules": [_rule("operator_topup_count", operator_id=north, count=2)],
+            "rules": [_rule("operator_topup_count", operator_id=mtn, count=2)],
         },
         _offer("BACK12", "12 % to keep you with us", "percentage", "12.00", per_user_limit=2)
         | {

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.embedded.addresses import Addresses
-from deploy.sample.admin import create_offers
+from deploy.sample.admin import create_offers, name_operators
 from deploy.sample.campaign import Campaign, invent
 from deploy.sample.offers import drafts
 from deploy.sample.summary import Check, show_checks, show_summary
@@ -58,6 +58,7 @@ async def _load(addresses: Addresses, campaign: Campaign, pool: Pool, progress: 
     offers = drafts(campaign, utc_now())
     if await pool.fetchval(_queries.taken_codes, [offer["code"] for offer in offers]):
         raise OffersError("the sample campaign is in this database already: use another --data-dir")
+    await name_operators(addresses, campaign.operators)
     bar = progress.add_task("offers published", total=len(offers))
     for offer in offers:
         await create_offers(addresses, [offer])

@@ -60,7 +60,7 @@ def invent_checkouts(seed: int, campaign: Campaign, now: datetime) -> list[Check
 def _checkout(rng: random.Random, campaign: Campaign, now: datetime) -> Checkout:
     code = rng.choices(list(WEIGHTS), weights=list(WEIGHTS.values()))[0]
     # Those who ask for the product offer mostly buy its products.
-    product = rng.choice(campaign.products[:2] if code == "NORTH8" and rng.random() < 0.8 else campaign.products)
+    product = rng.choice(campaign.products[:2] if code == "MTN8" and rng.random() < 0.8 else campaign.products)
     late = rng.random() < 0.02
     redeem = RedeemRequest(
         request_id=random_id(rng),

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from services.admin.api import preview_routes, reading_routes, writing_routes
 from services.admin.body_limit import BodyLimit
+from services.admin.operators import operator_routes
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
 from shared.errors import DeliveryError
@@ -53,6 +54,7 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
         preview_routes(pool, previews_max),
         reading_routes(pool),
         writing_routes(pool, relay),
+        operator_routes(pool),
     ):
         api.include_router(routes)
     return api

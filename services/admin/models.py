@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StringConstraints,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -58,6 +59,7 @@ OfferCode = Annotated[Code, AfterValidator(_storable)]
 OfferMoment = Annotated[Moment, WrapValidator(_finite)]
 Title = Annotated[Text, Field(min_length=1)]
 RoleName = Annotated[Text, Field(min_length=1)]
+ShownName = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class _Input(BaseModel):
@@ -250,6 +252,26 @@ class Eligibility(BaseModel):
     eligibility_logic: Logic
     valid_until: Moment | None = Field(description="null: not eligible, or never lapses")
     rules: list[RuleResult]
+
+
+class OperatorName(_Input):
+    """What people call an operator."""
+
+    name: ShownName
+
+
+class Operator(BaseModel):
+    """An operator that has a name."""
+
+    id: UUID
+    name: str
+    updated_at: Moment
+
+
+class OperatorList(BaseModel):
+    """Every operator that has a name, by name."""
+
+    items: list[Operator]
 
 
 class RuleCount(BaseModel):

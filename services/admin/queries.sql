@@ -178,14 +178,28 @@ SELECT
         SELECT coalesce(jsonb_agg(
             jsonb_build_object(
                 'rule_key', e.rule_key, 'rule_type', e.rule_type, 'passed', e.passed,
-                'required', e.required, 'actual', e.actual, 'valid_until', nullif(e.valid_until, 'infinity')
+                'required', e.required, 'actual', e.actual, 'valid_until', nullif(e.valid_until, 'infinity'),
+                'missing', e.missing
             ) ORDER BY e.place
         ), '[]')
         FROM explain_eligibility(o.id, $2) WITH ORDINALITY
-            AS e (rule_key, rule_type, passed, required, actual, valid_until, place)
+            AS e (rule_key, rule_type, passed, required, actual, valid_until, missing, place)
     ) AS rules
 FROM offers AS o
 WHERE o.id = $1
+
+-- name: list_operators
+-- Every operator that has a name.
+SELECT o.id, o.name, o.updated_at FROM operators AS o ORDER BY o.name, o.id
+
+-- name: put_operator
+-- Names an operator; the name it has already changes nothing.
+INSERT INTO operators AS o (id, name) VALUES ($1, $2)
+ON CONFLICT (id) DO UPDATE
+SET
+    name = excluded.name,
+    updated_at = CASE WHEN o.name = excluded.name THEN o.updated_at ELSE excluded.updated_at END
+RETURNING o.id, o.name, o.updated_at
 
 -- name: list_members
 -- A page of an offer's members who have not lapsed, by user id.

@@ -11,6 +11,7 @@ from services.admin.models import (
     Offer,
     OfferDraft,
     OfferSummary,
+    Operator,
     Preview,
     PreviewResult,
     Product,
@@ -72,6 +73,18 @@ async def explain(pool: Pool, offer_id: UUID, user_id: UUID) -> Eligibility | No
     if row is None:
         return None
     return Eligibility.model_validate({"offer_id": offer_id, "user_id": user_id, **row})
+
+
+async def list_operators(pool: Pool) -> list[Operator]:
+    """Every operator that has a name, by name."""
+    return [Operator.model_validate(dict(row)) for row in await pool.fetch(_queries.list_operators)]
+
+
+async def put_operator(pool: Pool, operator_id: UUID, name: str) -> Operator:
+    """Store an operator's name; the same name again changes nothing."""
+    row = await pool.fetchrow(_queries.put_operator, operator_id, name)
+    assert row is not None, "an upsert always has a row"
+    return Operator.model_validate(dict(row))
 
 
 async def list_members(pool: Pool, offer_id: UUID, after: UUID | None, limit: int) -> list[Member] | None:

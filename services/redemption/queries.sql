@@ -51,7 +51,7 @@ LEFT JOIN offer_segment_members AS m ON m.offer_id = p.offer_id AND m.user_id = 
 -- name: explain
 -- Asks the exact function for many (offer, user) at once.
 SELECT p.offer_id, p.user_id, o.eligibility_logic, e.rule_key, e.rule_type, e.passed, e.required,
-    e.actual, nullif(e.valid_until, 'infinity') AS valid_until
+    e.actual, nullif(e.valid_until, 'infinity') AS valid_until, e.missing
 FROM unnest($1::uuid[], $2::uuid[]) AS p (offer_id, user_id)
 INNER JOIN offers AS o ON o.id = p.offer_id
 CROSS JOIN LATERAL explain_eligibility(p.offer_id, p.user_id, $3) AS e

@@ -38,11 +38,11 @@ async def client(pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
 def routes_of(pool: Pool) -> list[tuple[str, str]]:
     """Every method and path of the application, ids filled in."""
     found = [
-        (method, route.path.format(offer_id=NOBODY, user_id=NOBODY))
+        (method, route.path.format(offer_id=NOBODY, user_id=NOBODY, operator_id=NOBODY))
         for route in _flat(admin_api(pool).routes)
         for method in route.methods or ()
     ]
-    assert len(found) == 14
+    assert len(found) == 16
     return found
 
 

@@ -137,6 +137,7 @@ async def test_putting_an_offer_back_as_it_was_raises_its_version_but_not_its_ru
         ({"discount_value": "11.00"}, False),
         ({"products": [{"operator_product_id": PRODUCT, "price_override": "1.00"}]}, False),
         ({"rules": []}, True),
+        ({"rules": [TWO_TOPUPS | {"description": "Two topups"}]}, False),
         ({"rules": [TWO_TOPUPS | {"params": {"count": 3}}]}, True),
         ({"rules": [TWO_TOPUPS, TWO_TOPUPS | {"rule_key": "again"}]}, True),
         ({"eligibility_logic": "any"}, True),
@@ -194,7 +195,7 @@ async def test_of_two_puts_at_once_from_one_version_exactly_one_succeeds(client:
         assert sorted(answer.status_code for answer in answers) == [200, 409]
         winner = next(answer.json() for answer in answers if answer.status_code == 200)
         assert (await client.get(f"/api/offers/{offer['id']}")).json() == winner
-    assert await pool.fetchval("SELECT count(*) FROM outbox WHERE value LIKE '%offer.updated%'") == 20
+    assert await pool.fetchval("SELECT count(*) FROM outbox WHERE messages[1] LIKE '%offer.updated%'") == 20
 
 
 async def test_of_two_creations_with_one_code_exactly_one_succeeds(client: httpx.AsyncClient) -> None:

@@ -121,6 +121,7 @@ async def test_eligibility_is_explained_rule_by_rule(client: httpx.AsyncClient) 
                 "required": 2,
                 "actual": 2,
                 "valid_until": None,
+                "missing": None,
             },
             {
                 "rule_key": "spent",
@@ -129,6 +130,7 @@ async def test_eligibility_is_explained_rule_by_rule(client: httpx.AsyncClient) 
                 "required": "30.00",
                 "actual": "1.00",
                 "valid_until": None,
+                "missing": "29.00 more spent within 10 days",
             },
         ],
     }

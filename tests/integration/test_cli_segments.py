@@ -42,14 +42,17 @@ async def user_with_topups(pool: Pool, count: int) -> UUID:
     return user_id
 
 
-@pytest.mark.parametrize(("topups", "eligible"), [(1, False), (2, True)])
-async def test_explain_says_what_each_rule_asks_for_and_what_the_user_has(
-    database_url: str, pool: Pool, topups: int, eligible: bool
+@pytest.mark.parametrize(
+    ("topups", "eligible", "missing"), [(1, False, "1 more topup within 30 days"), (2, True, None)]
+)
+async def test_explain_says_what_each_rule_asks_for_what_the_user_has_and_what_is_missing(
+    database_url: str, pool: Pool, topups: int, eligible: bool, missing: str | None
 ) -> None:
     offer_id = await add_offer(pool, [TWO_TOPUPS], code="TWO")
     user_id = await user_with_topups(pool, topups)
     explained = json.loads(await offers(database_url, "explain", "TWO", str(user_id), "--json"))
     lapses = explained["rules"][0].pop("valid_until")
+    assert explained.pop("valid_until") == lapses
     assert explained == {
         "offer_id": str(offer_id),
         "user_id": str(user_id),
@@ -57,7 +60,14 @@ async def test_explain_says_what_each_rule_asks_for_and_what_the_user_has(
         "allowed": True,
         "eligibility_logic": "all",
         "rules": [
-            {"rule_key": "rule-0", "rule_type": "min_topups", "passed": eligible, "required": 2, "actual": topups}
+            {
+                "rule_key": "rule-0",
+                "rule_type": "min_topups",
+                "passed": eligible,
+                "required": 2,
+                "actual": topups,
+                "missing": missing,
+            }
         ],
     }
     assert (lapses is not None) == eligible
@@ -69,7 +79,19 @@ async def test_explain_reads_as_a_table(database_url: str, pool: Pool) -> None:
     output = await offers(database_url, "explain", str(offer_id), str(user_id))
     assert "TWO (active): not eligible" in output
     assert "open only to certain users and roles" in output
-    assert output.splitlines()[-1].split() == ["rule-0", "min_topups", "2", "1", "no", "-"]
+    assert " ".join(output.splitlines()[-1].split()) == "rule-0 min_topups 2 1 no 1 more topup within 30 days"
+
+
+async def test_explain_says_until_when_the_user_is_eligible(database_url: str, pool: Pool) -> None:
+    await add_offer(pool, [TWO_TOPUPS], code="MONTH")
+    await add_offer(pool, [{"rule_type": "min_topups", "params": {"count": 2}}], code="EVER")
+    user_id = await user_with_topups(pool, 2)
+    lapses = await pool.fetchval("SELECT min(occurred_at) + interval '30 days' FROM topup_requests")
+    month = await offers(database_url, "explain", "MONTH", str(user_id))
+    assert f"MONTH (active): eligible until {lapses:%Y-%m-%d %H:%M:%S} UTC" in month
+    ever = await offers(database_url, "explain", "EVER", str(user_id))
+    assert "EVER (active): eligible, without end" in ever
+    assert json.loads(await offers(database_url, "explain", "EVER", str(user_id), "--json"))["valid_until"] is None
 
 
 async def test_rebuild_makes_members_of_those_who_are_eligible(database_url: str, pool: Pool) -> None:

@@ -114,6 +114,7 @@ async def test_every_reason_for_refusing_a_redeem(checkout: Checkout, pool: Pool
             "required": 2,
             "actual": 0,
             "valid_until": None,
+            "missing": "2 more topups",
         }
     ]
     assert (refused["price"], refused["discount_amount"], refused["price_paid"]) == ("100.00", "0.00", "100.00")
@@ -175,6 +176,29 @@ async def test_quotes_decide_without_leaving_a_trace(checkout: Checkout, pool: P
     for table in ("offer_redemptions", "redemption_decisions"):
         assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0  # noqa: S608
     assert await pool.fetchval("SELECT max(usage_count) FROM offers") == 0
+
+
+async def test_a_refusal_and_a_quote_say_what_is_missing(checkout: Checkout, pool: Pool) -> None:
+    user, operator = uuid4(), uuid4()
+    await pool.execute("INSERT INTO operators (id, name) VALUES ($1, 'MTN')", operator)
+    await pool.execute(
+        "INSERT INTO topup_requests (id, user_id, operator_id, amount, status, occurred_at)"
+        " VALUES (gen_random_uuid(), $1, $2, 10, 'succeeded', now() - interval '1 day')",
+        user,
+        operator,
+    )
+    rules = [
+        {"rule_type": "operator_topup_count", "params": {"operator_id": operator, "count": 3, "window_days": 30}},
+        {"rule_type": "min_spent", "params": {"amount": "10.00"}},
+    ]
+    offer_id = await add_offer(pool, rules)
+    replies = await checkout.ask(redeem(offer_id, user), redeem(offer_id, user, command="quote"))
+    for reply in replies:
+        assert reply["reason"] == "not_eligible"
+        assert [(rule["passed"], rule["missing"]) for rule in reply["explanation"]] == [
+            (False, "2 more topups on MTN within 30 days"),
+            (True, None),
+        ]
 
 
 @pytest.mark.parametrize(

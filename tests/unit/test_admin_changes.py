@@ -108,6 +108,8 @@ def test_the_openapi_document_needs_no_servers_and_knows_every_route() -> None:
         "/api/offers/{offer_id}/archive",
         "/api/offers/{offer_id}/eligibility/{user_id}",
         "/api/offers/{offer_id}/members",
+        "/api/operators",
+        "/api/operators/{operator_id}",
         "/api/schemas/eligibility-rule",
         "/healthz",
         "/metrics",

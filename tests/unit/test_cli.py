@@ -151,11 +151,19 @@ def test_redeem_prints_the_raw_reply_as_json_and_exits_1_when_rejected(client: t
 
 
 def test_a_rejection_is_explained_rule_by_rule(client: type[FakeClient]) -> None:
-    rule = RuleResult(rule_key="regular", rule_type="min_topups", passed=False, required=5, actual=3, valid_until=None)
+    rule = RuleResult(
+        rule_key="regular",
+        rule_type="min_topups",
+        passed=False,
+        required=5,
+        actual=3,
+        valid_until=None,
+        missing="2 more topups",
+    )
     client.answer = reply(status="rejected", reason="not_eligible", explanation=[rule])
     output = CliRunner().invoke(app, ["redeem", "TEN", USER, "12.50"], env=KAFKA).output
     assert "redeem rejected: not_eligible" in output
-    assert output.splitlines()[-1].split() == ["regular", "min_topups", "5", "3", "no", "-"]
+    assert output.splitlines()[-1].split() == ["regular", "min_topups", "5", "3", "no", "2", "more", "topups"]
 
 
 def test_a_quote_lists_the_usable_offers(client: type[FakeClient]) -> None:
