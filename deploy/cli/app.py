@@ -4,7 +4,7 @@ import logging
 
 import typer
 
-from deploy.cli import checkout, dead_letters, events, operations, segments, up, verify
+from deploy.cli import bench, checkout, dead_letters, events, operations, segments, up, verify
 from shared.telemetry import configure_logging
 
 app = typer.Typer(
@@ -32,3 +32,4 @@ for call in (checkout.redeem, checkout.quote, checkout.revoke, events.topup, eve
 for look in (segments.explain, segments.rebuild, verify.verify):
     app.command(rich_help_panel="Who is eligible, and is all well")(look)
 app.add_typer(dead_letters.app, rich_help_panel="Who is eligible, and is all well")
+app.add_typer(bench.app, rich_help_panel="How fast it is")

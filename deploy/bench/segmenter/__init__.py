@@ -1,0 +1,1 @@
+"""The segmenter's benchmark: topups into memberships, beside storing alone and beside recomputing everything."""

@@ -1,0 +1,34 @@
+"""How large the segmenter's benchmark is."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from deploy.embedded.stack import KafkaKind
+
+SEED: Final = 20_261_124
+EVENTS_PER_S: Final = 200
+WARM_UP_SHARE: Final = 5
+"""One event in so many more is sent before the measured ones: 2 s of them by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to measure on; `topups` and `events` are of one round."""
+
+    kafka: KafkaKind
+    users: int
+    offers: int
+    topups: int
+    events: int
+    rounds: int
+    recompute_offers: int
+
+    @property
+    def warm_up_events(self) -> int:
+        """Events sent before those that are measured."""
+        return self.events // WARM_UP_SHARE
+
+    @property
+    def users_needed(self) -> int:
+        """Each paced event concerns another user."""
+        return self.rounds * (self.events + self.warm_up_events)
