@@ -59,6 +59,7 @@ def test_each_down_migration_restores_the_schema_before_it(empty_database_url: s
         "offer_segment_members",
         "users",
         "topup_requests",
+        "operators",
         "redemption_decisions",
         "audit_log",
     ],
@@ -110,3 +111,46 @@ async def test_any_change_of_who_may_use_an_offer_raises_its_rules_version(pool:
     assert await version() == 6
     await pool.execute("DELETE FROM offer_eligibility_rules WHERE offer_id = $1", offer_id)
     assert await version() == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "raised"),
+    [
+        ("UPDATE offer_eligibility_rules SET description = 'Another'", []),
+        ("UPDATE offer_eligibility_rules SET position = 1 - position", []),
+        ("""UPDATE offer_eligibility_rules SET params = '{"count": 1}'""", []),
+        ("""UPDATE offer_eligibility_rules SET params = '{"count": 2}' WHERE rule_key = 'rule-1'""", ["ONE", "TWO"]),
+        (
+            """UPDATE offer_eligibility_rules SET description = 'Another',
+               params = CASE code WHEN 'ONE' THEN '{"count": 2}' ELSE params END FROM offers o WHERE o.id = offer_id""",
+            ["ONE"],
+        ),
+        (
+            """UPDATE offer_eligibility_rules SET rule_type = 'active_days'
+               FROM offers o WHERE o.id = offer_id AND code = 'TWO'""",
+            ["TWO"],
+        ),
+        (
+            """UPDATE offer_eligibility_rules SET rule_key = 'renamed'
+               FROM offers o WHERE o.id = offer_id AND code = 'ONE' AND rule_key = 'rule-0'""",
+            ["ONE"],
+        ),
+        (
+            """UPDATE offer_eligibility_rules SET rule_key = 'moved', offer_id = two.id
+               FROM offers one, offers two
+               WHERE one.id = offer_id AND one.code = 'ONE' AND two.code = 'TWO' AND rule_key = 'rule-0'""",
+            ["ONE", "TWO"],
+        ),
+    ],
+)
+async def test_an_update_of_rules_raises_the_version_of_those_offers_whose_rules_really_changed(
+    pool: Pool, change: str, raised: list[str]
+) -> None:
+    rule = {"rule_type": "min_topups", "params": {"count": 1}}
+    for code in ("ONE", "TWO"):
+        await add_offer(pool, [rule, rule], code=code)
+    await pool.execute("UPDATE offers SET rules_version = 1")
+    await pool.execute(change)
+    rows = await pool.fetch("SELECT code FROM offers WHERE rules_version = 2 ORDER BY code")
+    assert [row["code"] for row in rows] == raised
+    assert await pool.fetchval("SELECT max(rules_version) FROM offers") <= 2

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.segmenter.membership import evaluate
-from services.segmenter.store import load_evaluated, load_offers
-from services.segmenter.validity import ALWAYS, NEVER
+from services.segmenter.store import CatalogueReader, load_users, lock_users
 from shared.clock import from_us, to_us
 from shared.database import Connection, Pool
+from shared.histories import load_histories
+from shared.validity import ALWAYS, NEVER
 from tests.properties.strategies import NOW, TICK, moments, rules, topups
 
 OFFER = UUID(int=100)
@@ -90,8 +91,11 @@ async def test_both_engines_agree_at_every_instant(pool: Pool, world: World) -> 
         await transaction.start()
         try:
             await store(connection, world)
-            (offer,) = await load_offers(connection, USERS, OFFER)
-            valid_until_us = evaluate(offer, await load_evaluated(connection, USERS))
+            catalogue = await CatalogueReader().read(connection)
+            users = await load_users(connection, USERS, catalogue.offers)
+            locked = await lock_users(connection, USERS)
+            histories = await load_histories(connection, USERS, locked.registered_us)
+            (valid_until_us,) = evaluate(catalogue, users, histories)
             for user, until_us in zip(USERS, valid_until_us, strict=True):
                 await assert_agreement(connection, user, int(until_us))
         finally:

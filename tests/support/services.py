@@ -8,9 +8,8 @@ from faststream.kafka import KafkaBroker
 
 from services.redemption.app import RedemptionSettings
 from services.redemption.app import wire as wire_redemption
-from services.segmenter.app import SegmenterSettings, create_handler
+from services.segmenter.app import SegmenterSettings, create_segmenter
 from services.segmenter.app import wire as wire_segmenter
-from services.segmenter.lapse import run_lapses
 from shared.broker import Publisher
 from shared.database import Pool
 from shared.service import background
@@ -46,8 +45,8 @@ async def segmenter_workers(
     async with AsyncExitStack() as stack:
         brokers = []
         for _ in range(count):
-            handler, relay, rebuilder = create_handler(pool, publisher)
-            await stack.enter_async_context(background(relay.run(), rebuilder.run(), run_lapses(pool, relay)))
-            brokers.append(wire_segmenter(settings, handler, publisher))
+            segmenter = create_segmenter(pool, publisher)
+            await stack.enter_async_context(background(*segmenter.background()))
+            brokers.append(wire_segmenter(settings, segmenter.handler, publisher))
         await _start_together(stack, brokers)
         yield
