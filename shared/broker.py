@@ -5,8 +5,10 @@ because a batch answers hundreds of messages at once and dead letters must keep 
 """
 
 import asyncio
+import random
 import ssl
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from shared.errors import ConfigurationError, DeliveryError
+from shared.partitioning import partitions_of
 from shared.settings import KafkaSettings
 
 Headers = Sequence[tuple[str, bytes]]
@@ -129,21 +132,58 @@ class Publisher:
     async def publish_all(self, messages: Iterable[Outgoing]) -> None:
         """Publish the messages and wait until the cluster has every one of them.
 
+        They go out in the cluster's own unit, a batch of one partition, which costs a fraction of sending
+        each by itself. Those of one partition keep their order.
+
         Raises:
             DeliveryError: if any was not taken; others may have been.
         """
         assert self._producer is not None, "start() first"
+        producer = self._producer
         try:
             sent = [
-                await self._producer.send(
-                    message.topic if message.exact_topic else self._prefix + message.topic,
-                    key=message.key,
-                    value=message.value,
-                    headers=list(message.headers),
-                    partition=message.partition,
-                )
-                for message in messages
+                await producer.send_batch(batch, topic, partition=partition)
+                for (topic, partition), alike in (await self._by_partition(messages)).items()
+                for batch in _batches(producer, alike)
             ]
             await asyncio.gather(*sent)
-        except KafkaError as error:
+        except (KafkaError, ValueError) as error:
             raise DeliveryError(f"Kafka did not take a message: {error!r}") from error
+
+    async def _by_partition(self, messages: Iterable[Outgoing]) -> dict[tuple[str, int], list[Outgoing]]:
+        by_topic: defaultdict[str, list[Outgoing]] = defaultdict(list)
+        for message in messages:
+            by_topic[message.topic if message.exact_topic else self._prefix + message.topic].append(message)
+        placed: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+        for topic, alike in by_topic.items():
+            assert self._producer is not None
+            count = len(await self._producer.partitions_for(topic))
+            for message, partition in zip(alike, _partitions(alike, count), strict=True):
+                placed[topic, partition].append(message)
+        return placed
+
+
+def _partitions(messages: Sequence[Outgoing], count: int) -> list[int]:
+    """The partition each message names, or its key leads to; one without either may go anywhere."""
+    if all(message.partition is None and message.key is not None for message in messages):
+        return partitions_of([message.key or b"" for message in messages], count)
+    return [
+        message.partition
+        if message.partition is not None
+        else random.randrange(count)
+        if message.key is None
+        else partitions_of([message.key], count)[0]
+        for message in messages
+    ]
+
+
+def _batches(producer: AIOKafkaProducer, messages: Sequence[Outgoing]) -> Iterator[Any]:
+    """The messages in as few batches as hold them, in order. One too large for any has one to itself."""
+    batch = producer.create_batch()
+    for message in messages:
+        fields = {"timestamp": None, "key": message.key, "value": message.value, "headers": list(message.headers)}
+        if batch.append(**fields) is None:
+            yield batch
+            batch = producer.create_batch()
+            batch.append(**fields)
+    yield batch

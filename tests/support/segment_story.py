@@ -53,6 +53,7 @@ class Chapter:
         if not (batch or done.rebuilt or done.lapsed):
             return [[]]
         entry = Turn("segment.entered", now, after.until)
+        left = Turn("segment.left", now)
         end = Turn("segment.left", None if self.changed else now if before.member else self.ended_at)
         if not self.inside:
             exact = [entry] if after.member else []
@@ -65,10 +66,10 @@ class Chapter:
         ran_out = before.row_until is not None and before.row_until <= now
         if self.changed and self.inside and after.member:
             possible += [[end, entry], [end]] if self.broken or ran_out else []
-        if self.changed and self.inside and before.member and ran_out:
+        if self.changed and before.member and (ran_out or not self.inside):
             # What had run out is settled before what a batch brings, which may change or end what began anew.
-            anew = [end, Turn("segment.entered", now, before.until)]
-            possible.append(anew if after.member else [*anew, Turn("segment.left", now)])
+            begun = Turn("segment.entered", now, before.until)
+            possible.append([*([end] if self.inside else []), begun, *([] if after.member else [left])])
         return possible
 
     def note(self, after: Sight, done: Done, events: Sequence[SegmentChanged]) -> None:
@@ -126,15 +127,20 @@ class Story:
 
 def tells(events: Sequence[SegmentChanged], turns: Sequence[Turn], chapter: Chapter) -> bool:
     """Whether these events tell of these turns, with the right times."""
-    return [event.type for event in events] == [turn.type for turn in turns] and all(
-        _is_told(event, turn, chapter) for event, turn in zip(events, turns, strict=True)
-    )
+    if [event.type for event in events] != [turn.type for turn in turns]:
+        return False
+    since = chapter.since
+    for event, turn in zip(events, turns, strict=True):
+        if not _is_told(event, turn, since):
+            return False
+        since = event.occurred_at
+    return True
 
 
-def _is_told(event: SegmentChanged, turn: Turn, chapter: Chapter) -> bool:
+def _is_told(event: SegmentChanged, turn: Turn, since: datetime | None) -> bool:
     if turn.type == "segment.entered":
         until = None if turn.until == INFINITY else turn.until
         return (event.occurred_at, event.valid_until) == (turn.at, until)
     if turn.at is not None and event.occurred_at != turn.at:
         return False
-    return event.valid_until == event.occurred_at and chapter.since is not None and chapter.since <= event.occurred_at
+    return event.valid_until == event.occurred_at and since is not None and since <= event.occurred_at
