@@ -15,8 +15,8 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from shared.batches import KafkaRecord
 from shared.broker import Outgoing, Publisher, client_options
-from shared.consuming import KafkaRecord
 from shared.errors import DeliveryError, OffersError
 from shared.settings import KafkaSettings
 from shared.topics import CONSUMED, dead_letter_topic

@@ -17,7 +17,8 @@ from services.admin import app as admin
 from services.audit import app as audit
 from services.redemption import app as redemption
 from services.segmenter import app as segmenter
-from shared.broker import Publisher, create_broker
+from shared.broker import Publisher
+from shared.consuming import Subscriptions
 from shared.database import create_pool
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
@@ -46,7 +47,7 @@ def _audit() -> KafkaBroker:
 
 
 def _admin() -> KafkaBroker:
-    broker = create_broker(admin.AdminSettings.model_validate(NOWHERE), "admin")
+    broker = Subscriptions(admin.AdminSettings.model_validate(NOWHERE), "admin")
     broker.publisher(OFFERS_CHANGED, schema=OfferChanged, title="OffersChanged")
     broker.publisher(AUDIT_EVENTS, schema=AuditEvent, title="AuditEvents")
     return broker

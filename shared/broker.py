@@ -1,4 +1,4 @@
-"""Kafka access: the FastStream broker that consumes, and the publisher that produces in bulk.
+"""Kafka access: how to reach the cluster, and the publisher that produces in bulk.
 
 FastStream owns consuming and the AsyncAPI documents. Producing goes through one aiokafka producer
 because a batch answers hundreds of messages at once and dead letters must keep their headers' bytes.
@@ -14,7 +14,6 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from shared.errors import ConfigurationError, DeliveryError
@@ -78,17 +77,17 @@ def _security(settings: KafkaSettings) -> BaseSecurity | None:
     )
 
 
-def create_broker(settings: KafkaSettings, service: str) -> KafkaBroker:
-    """The broker a service consumes with; it never produces and never creates topics."""
-    return KafkaBroker(
-        settings.kafka_bootstrap_servers,
-        client_id=f"offers-{service}",
-        security=_security(settings),
-        consumer_only=True,
-        allow_auto_create_topics=False,
-        graceful_timeout=10.0,
-        logger=None,
-    )
+def broker_options(settings: KafkaSettings, service: str) -> dict[str, Any]:
+    """What FastStream's broker is given to consume, and only to consume."""
+    return {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "client_id": f"offers-{service}",
+        "security": _security(settings),
+        "consumer_only": True,
+        "allow_auto_create_topics": False,
+        "graceful_timeout": 10.0,
+        "logger": None,
+    }
 
 
 class Publisher:

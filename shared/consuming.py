@@ -6,126 +6,33 @@ dead-letter topic; their neighbours are handled as usual.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar, cast, get_args
+from typing import Any, Generic, TypeVar, cast
 
 import asyncpg
-from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka import ConsumerRecord
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
-from pydantic import GetCoreSchemaHandler, TypeAdapter, ValidationError
-from pydantic_core import CoreSchema, core_schema
+from pydantic import TypeAdapter
 
-from shared.broker import Outgoing, Publisher
+from shared.batches import Batch, KafkaRecord, Received, Unreadable, dead_letter, error_text
+from shared.broker import Outgoing, Publisher, broker_options
 from shared.settings import BatchSettings, KafkaSettings
 from shared.telemetry import get_logger
-from shared.topics import dead_letter_topic
 
 M = TypeVar("M")
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
-KafkaRecord: TypeAlias = ConsumerRecord[bytes | None, bytes | None]
 
 RETRY_PAUSE_S_MIN = 0.1
 RETRY_PAUSE_S_MAX = 5.0
+UNDERWAY_MAX = 3
+"""Batches of a topic at once: one being read, one in its transaction, one being published."""
 UNPROCESSABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)
 """Errors that come from a message's content; anything else is an outage, which passes."""
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Received(Generic[M]):
-    """One readable message and the record it came in."""
-
-    message: M
-    record: KafkaRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A record that is no message of its topic, and why."""
-
-    record: KafkaRecord
-    error: str
-
-
-class Batch(Generic[M]):
-    """What a subscriber is handed: the readable messages in arrival order, and the others.
-
-    FastStream documents a subscriber of `Batch[M]` with the JSON Schema of M.
-    """
-
-    def __init__(
-        self, received: Sequence[Received[M]], unreadable: Sequence[Unreadable], message: KafkaMessage
-    ) -> None:
-        self.received = received
-        self.unreadable = unreadable
-        self._message = message
-
-    async def commit(self) -> None:
-        """Commit the offsets. A lost assignment means the batch comes again, here or elsewhere."""
-        try:
-            await self._message.ack()
-        except (KafkaError, IllegalStateError) as error:
-            log.warning("offsets not committed", action="offset.commit_failed", error=repr(error))
-
-    def rewind(self) -> None:
-        """Have the batch delivered again, as far as its partitions are still assigned here."""
-        records: Sequence[ConsumerRecord[Any, Any]] = self._message.raw_message
-        earliest: dict[TopicPartition, int] = {}
-        for record in records:
-            partition = TopicPartition(record.topic, record.partition)
-            earliest[partition] = min(record.offset, earliest.get(partition, record.offset))
-        for partition, offset in earliest.items():
-            try:
-                self._message.consumer.seek(partition, offset)
-            except IllegalStateError:
-                log.info("partition reassigned", action="batch.partition_lost", partition=str(partition))
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        (message_type,) = get_args(source)
-        return core_schema.json_or_python_schema(
-            json_schema=handler.generate_schema(message_type),
-            python_schema=core_schema.is_instance_schema(cls),
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: Any) -> dict[str, Any]:
-        inner: dict[str, Any] = handler.resolve_ref_schema(handler(schema))
-        return inner
-
-
-def error_text(error: Exception) -> str:
-    """One line saying what is wrong with a message."""
-    if isinstance(error, ValidationError):
-        return "; ".join(
-            f"{'.'.join(str(part) for part in issue['loc']) or 'message'}: {issue['msg']}"
-            for issue in error.errors(include_url=False, include_context=False, include_input=False)
-        )[:1000]
-    return f"{type(error).__name__}: {error}"[:1000]
-
-
-def dead_letter(record: KafkaRecord, error: str, service: str, prefix: str = "") -> Outgoing:
-    """The record as its dead-letter topic keeps it: original key, value and headers, and what happened."""
-    about = {
-        "dlq.topic": record.topic,
-        "dlq.partition": str(record.partition),
-        "dlq.offset": str(record.offset),
-        "dlq.service": service,
-        "dlq.error": error,
-    }
-    return Outgoing(
-        topic=dead_letter_topic(record.topic.removeprefix(prefix)),
-        key=record.key,
-        # Kafka's client takes no message without both.
-        value=record.value if record.value is not None or record.key is not None else b"",
-        headers=[*record.headers, *((name, text.encode()) for name, text in about.items())],
-    )
-
 
 Handler = Callable[[Sequence[Received[M]]], Awaitable[Sequence[Outgoing]]]
 """Handles messages in one transaction and returns what to publish once it has committed."""
@@ -140,7 +47,11 @@ def read_json(adapter: TypeAdapter[M]) -> Read[M]:
 
 
 class Consumer(Generic[M]):
-    """One topic's consumer in one service: subscription options, reading, handling, dead letters."""
+    """One topic's consumer in one service: subscription options, reading, handling, dead letters.
+
+    Batches overlap: while one is in its transaction, the next is read and the one before is published and
+    its offsets committed. Each of these steps takes the batches in order.
+    """
 
     def __init__(
         self,
@@ -160,7 +71,15 @@ class Consumer(Generic[M]):
         self._publisher = publisher
         self._settings = settings
         self._batching = batching
+        self._turn = 0
         self._failures = 0
+        self._pause_s = 0.0
+        self._ending = asyncio.Event()
+        self._room = asyncio.Semaphore(UNDERWAY_MAX)
+        self._handling = asyncio.Lock()
+        self._publishing = asyncio.Lock()
+        self._fetched: Batch[Any] | None = None
+        self._underway: dict[Batch[Any], asyncio.Task[None]] = {}
 
     def subscription(self) -> dict[str, Any]:
         """The arguments of the FastStream subscriber, every one that matters spelled out."""
@@ -189,23 +108,57 @@ class Consumer(Generic[M]):
                 received.append(Received(self._read(record.value or b""), record))
             except Exception as error:  # Whatever reading raises, it is this message's fault alone.
                 unreadable.append(Unreadable(record, error_text(error)))
-        return Batch(received, unreadable, message)
+        self._fetched = Batch(received, unreadable, message, self._turn)
+        return self._fetched
 
     async def consume(self, batch: Batch[Any]) -> None:
+        """Take a batch in. Returns when the next one may be read, which is before this one is done."""
+        if self._pause_s:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), self._pause_s)
+        await self._room.acquire()
+        if self._ending.is_set() or batch.turn != self._turn:  # It comes again: nothing of it is committed.
+            self._room.release()
+            return
+        self._fetched = None
+        self._underway[batch] = asyncio.create_task(self._process(batch), name=f"batch of {self._topic}")
+
+    async def finish(self) -> None:
+        """Take no more batches in, and wait for those under way."""
+        self._ending.set()
+        await asyncio.gather(*self._underway.values())
+
+    async def _process(self, batch: Batch[Any]) -> None:
         """Handle a batch, publish what follows, then commit its offsets; on an outage rewind it."""
         try:
-            outgoing = await self._handled(batch.received)
-            outgoing += [self._dead_letter(item.record, item.error) for item in batch.unreadable]
-            await self._publisher.publish_all(outgoing)
+            async with self._handling:
+                if batch.turn != self._turn:
+                    return
+                outgoing = await self._handled(batch.received)
+                outgoing += [self._dead_letter(item.record, item.error) for item in batch.unreadable]
+            async with self._publishing:
+                if batch.turn != self._turn:
+                    return
+                await self._publisher.publish_all(outgoing)
+                self._failures, self._pause_s = 0, 0.0
+                await batch.commit()
         except Exception:
-            self._failures += 1
-            pause_s = min(RETRY_PAUSE_S_MAX, RETRY_PAUSE_S_MIN * 2 ** min(self._failures, 10))
-            log.exception("batch failed", action="batch.failed", topic=self._topic, retry_in_s=pause_s)
-            batch.rewind()
-            await asyncio.sleep(pause_s)
+            self._start_over(batch)
+        finally:
+            del self._underway[batch]
+            self._room.release()
+
+    def _start_over(self, failed: Batch[Any]) -> None:
+        """Rewind a batch that failed and those after it: what they have stored already is answered as it was."""
+        self._failures += 1
+        self._pause_s = min(RETRY_PAUSE_S_MAX, RETRY_PAUSE_S_MIN * 2 ** min(self._failures, 10))
+        log.exception("batch failed", action="batch.failed", topic=self._topic, retry_in_s=self._pause_s)
+        if failed.turn != self._turn:
             return
-        self._failures = 0
-        await batch.commit()
+        self._turn += 1
+        batches = [*self._underway] + ([self._fetched] if self._fetched else [])
+        for batch in reversed(batches[batches.index(failed) :]):  # The last word has the earliest.
+            batch.rewind()
 
     async def _handled(self, received: Sequence[Received[M]]) -> list[Outgoing]:
         try:
@@ -242,7 +195,24 @@ async def _parse(records: Any, original: Callable[[Any], Awaitable[KafkaMessage]
         return message
 
 
-def subscribe(broker: KafkaBroker, consumer: Consumer[Any], topic: str, settings: KafkaSettings) -> Callable[[F], F]:
-    """Subscribes the decorated function, which FastStream documents, to the consumer's topic."""
-    decorator = broker.subscriber(settings.kafka_topic_prefix + topic, **consumer.subscription())
-    return cast("Callable[[F], F]", decorator)
+class Subscriptions(KafkaBroker):
+    """A broker that consumes, and lets its consumers finish what they have taken in before it leaves their groups.
+
+    It never produces and never creates topics.
+    """
+
+    def __init__(self, settings: KafkaSettings, service: str) -> None:
+        super().__init__(**broker_options(settings, service))
+        self._settings = settings
+        self._taken: list[Consumer[Any]] = []
+
+    def take(self, consumer: Consumer[Any], topic: str) -> Callable[[F], F]:
+        """Subscribes the decorated function, which FastStream documents, to the consumer's topic."""
+        self._taken.append(consumer)
+        name = self._settings.kafka_topic_prefix + topic
+        return cast("Callable[[F], F]", self.subscriber(name, **consumer.subscription()))
+
+    async def stop(self, *error: Any) -> None:
+        """Finish the batches under way, then leave the groups."""
+        await asyncio.gather(*(consumer.finish() for consumer in self._taken))
+        await super().stop(*error)

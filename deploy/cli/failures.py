@@ -9,7 +9,7 @@ import typer
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
-from shared.consuming import error_text
+from shared.batches import error_text
 from shared.errors import OffersError
 
 EXIT_FAILED = 2

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from faststream.kafka import KafkaBroker
 from pydantic import Field, TypeAdapter
 
 from services.audit.api import create_api
 from services.audit.handler import SERVICE, AuditHandler
-from shared.broker import Publisher, create_broker
-from shared.consuming import Batch, Consumer, read_json, subscribe
+from shared.batches import Batch
+from shared.broker import Publisher
+from shared.consuming import Consumer, Subscriptions, read_json
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
 from shared.http.probes import kafka_probe
@@ -29,9 +29,9 @@ class AuditSettings(DatabaseSettings, KafkaSettings, BatchSettings, HttpSettings
     )
 
 
-def wire(settings: AuditSettings, pool: Pool, publisher: Publisher) -> KafkaBroker:
+def wire(settings: AuditSettings, pool: Pool, publisher: Publisher) -> Subscriptions:
     """The service's broker, ready to start."""
-    broker = create_broker(settings, SERVICE)
+    broker = Subscriptions(settings, SERVICE)
     consumer: Consumer[AuditEvent] = Consumer(
         service=SERVICE,
         topic=AUDIT_EVENTS,
@@ -42,7 +42,7 @@ def wire(settings: AuditSettings, pool: Pool, publisher: Publisher) -> KafkaBrok
         batching=settings,
     )
 
-    @subscribe(broker, consumer, AUDIT_EVENTS, settings)
+    @broker.take(consumer, AUDIT_EVENTS)
     async def on_audit_events(batch: Annotated[Batch[AuditEvent], Field(title="AuditEvent")]) -> None:
         await consumer.consume(batch)
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from services.audit.chain import Entry, Head, canonical_json, link
 from services.audit.records import Linked
 from services.audit.store import append, find_stored, lock_chains
+from shared.batches import Received
 from shared.broker import Outgoing
 from shared.clock import to_us
-from shared.consuming import Received
 from shared.database import Pool
 from shared.events.audit_events import AuditEvent
 

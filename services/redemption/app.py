@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Annotated
 
-from faststream.kafka import KafkaBroker
 from pydantic import Field
 
 from services.redemption.handler import SERVICE, RedemptionHandler
 from services.redemption.requests import Request, read_request
 from services.redemption.routing import ReplyRouter
-from shared.broker import Publisher, create_broker
-from shared.consuming import Batch, Consumer, subscribe
+from shared.batches import Batch
+from shared.broker import Publisher
+from shared.consuming import Consumer, Subscriptions
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
 from shared.events.redemption_replies import RedemptionReply
@@ -24,9 +24,9 @@ class RedemptionSettings(DatabaseSettings, KafkaSettings, BatchSettings):
     """What the redemption service reads from the environment."""
 
 
-def wire(settings: RedemptionSettings, pool: Pool, publisher: Publisher) -> KafkaBroker:
+def wire(settings: RedemptionSettings, pool: Pool, publisher: Publisher) -> Subscriptions:
     """The service's broker, ready to start."""
-    broker = create_broker(settings, SERVICE)
+    broker = Subscriptions(settings, SERVICE)
     prefix = settings.kafka_topic_prefix
     consumer: Consumer[Request] = Consumer(
         service=SERVICE,
@@ -38,7 +38,7 @@ def wire(settings: RedemptionSettings, pool: Pool, publisher: Publisher) -> Kafk
         batching=settings,
     )
 
-    @subscribe(broker, consumer, REDEMPTION_REQUESTS, settings)
+    @broker.take(consumer, REDEMPTION_REQUESTS)
     async def on_requests(
         batch: Annotated[Batch[RedemptionRequest], Field(title="RedemptionRequest")],
     ) -> None:

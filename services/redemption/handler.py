@@ -9,8 +9,8 @@ from services.redemption.replies import audit_event
 from services.redemption.requests import InvalidRequest, Request
 from services.redemption.routing import ReplyRouter
 from services.redemption.store import load_book, store_book
+from shared.batches import KafkaRecord, Received, dead_letter
 from shared.broker import Outgoing
-from shared.consuming import KafkaRecord, Received, dead_letter
 from shared.database import Pool
 from shared.topics import AUDIT_EVENTS
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
-from shared.consuming import error_text
+from shared.batches import error_text
 from shared.events.redemption_requests import REDEMPTION_REQUEST, QuoteRequest, RedeemRequest, RevokeRequest
 
 Command = Literal["redeem", "quote", "revoke"]

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable
 from uuid import UUID
 
+from shared.batches import KafkaRecord
 from shared.broker import Outgoing, Publisher
-from shared.consuming import KafkaRecord
 from shared.telemetry import get_logger
 from shared.topics import REDEMPTION_REPLIES
 

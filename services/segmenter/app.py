@@ -5,15 +5,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from faststream.kafka import KafkaBroker
 from pydantic import Field, TypeAdapter
 
 from services.segmenter.evaluation import Evaluator
 from services.segmenter.handler import SERVICE, SegmenterHandler
 from services.segmenter.lapse import LapseTimer, Postponed
 from services.segmenter.rebuild import Rebuilder
-from shared.broker import Publisher, create_broker
-from shared.consuming import Batch, Consumer, Handler, read_json, subscribe
+from shared.batches import Batch
+from shared.broker import Publisher
+from shared.consuming import Consumer, Handler, Subscriptions, read_json
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
@@ -32,9 +32,9 @@ class SegmenterSettings(DatabaseSettings, KafkaSettings, BatchSettings):
     """What the segmenter reads from the environment."""
 
 
-def wire(settings: SegmenterSettings, handler: SegmenterHandler, publisher: Publisher) -> KafkaBroker:
+def wire(settings: SegmenterSettings, handler: SegmenterHandler, publisher: Publisher) -> Subscriptions:
     """The service's broker, ready to start."""
-    broker = create_broker(settings, SERVICE)
+    broker = Subscriptions(settings, SERVICE)
 
     def consumer(topic: str, message: type[M], handle: Handler[M]) -> Consumer[M]:
         return Consumer(
@@ -51,15 +51,15 @@ def wire(settings: SegmenterSettings, handler: SegmenterHandler, publisher: Publ
     users = consumer(USERS, UserEvent, handler.users)
     changes = consumer(OFFERS_CHANGED, OfferChanged, handler.offers_changed)
 
-    @subscribe(broker, topups, TOPUPS, settings)
+    @broker.take(topups, TOPUPS)
     async def on_topups(batch: Annotated[Batch[TopupEvent], Field(title="TopupEvent")]) -> None:
         await topups.consume(batch)
 
-    @subscribe(broker, users, USERS, settings)
+    @broker.take(users, USERS)
     async def on_users(batch: Annotated[Batch[UserEvent], Field(title="UserEvent")]) -> None:
         await users.consume(batch)
 
-    @subscribe(broker, changes, OFFERS_CHANGED, settings)
+    @broker.take(changes, OFFERS_CHANGED)
     async def on_offers_changed(batch: Annotated[Batch[OfferChanged], Field(title="OfferChanged")]) -> None:
         await changes.consume(batch)
 

@@ -15,9 +15,9 @@ from services.segmenter.lapse import Postponed
 from services.segmenter.membership import Changes, StoredMembers
 from services.segmenter.rebuild import Rebuilder
 from services.segmenter.store import ForeignTopup, LockedUsers, load_members, lock_users, store_topups, store_users
+from shared.batches import Received
 from shared.broker import Outgoing
 from shared.clock import to_us
-from shared.consuming import Received
 from shared.database import Connection, Pool
 from shared.events.offers_changed import OfferChanged
 from shared.events.topups import TopupEvent

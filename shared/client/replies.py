@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
+from shared.batches import KafkaRecord, error_text
 from shared.broker import client_options
 from shared.client.errors import ClientClosed, UnreadableReply
-from shared.consuming import KafkaRecord, error_text
 from shared.errors import DeliveryError
 from shared.events.redemption_replies import RedemptionReply
 from shared.settings import KafkaSettings

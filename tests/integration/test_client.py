@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from shared.batches import KafkaRecord
 from shared.broker import Outgoing, Publisher, client_options
 from shared.client import ClientClosed, EventPublisher, RedemptionClient, UnreadableReply
 from shared.client.redemption import Request
 from shared.clock import utc_now
-from shared.consuming import KafkaRecord
 from shared.errors import ConfigurationError, RequestTimeout
 from shared.events.redemption_replies import RedemptionReply
 from shared.events.redemption_requests import REDEMPTION_REQUEST, RedeemRequest

@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from deploy.cli.dead_letters import app
 from deploy.dead_letters import list_dead_letters, replay_dead_letters
+from shared.batches import dead_letter
 from shared.broker import Headers, Publisher
-from shared.consuming import dead_letter
 from shared.errors import DeliveryError, OffersError
 from shared.settings import KafkaSettings
 from shared.topics import AUDIT_EVENTS, TOPUPS

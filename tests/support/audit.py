@@ -11,8 +11,8 @@ from aiokafka import ConsumerRecord
 from services.audit.app import AuditSettings, wire
 from services.audit.chain import BrokenLink
 from services.audit.store import verify_chains
+from shared.batches import Received
 from shared.broker import Outgoing, Publisher
-from shared.consuming import Received
 from shared.database import Pool
 from shared.events.audit_events import AuditEvent
 from shared.settings import KafkaSettings

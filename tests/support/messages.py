@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from aiokafka import ConsumerRecord
 
-from shared.consuming import Received
+from shared.batches import Received
 
 M = TypeVar("M")
 

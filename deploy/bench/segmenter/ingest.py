@@ -11,8 +11,8 @@ from services.segmenter.evaluation import Evaluator
 from services.segmenter.handler import SERVICE, SegmenterHandler, newest_topups
 from services.segmenter.lapse import Postponed
 from services.segmenter.store import lock_users, store_topups
+from shared.batches import Received
 from shared.broker import Outgoing, Publisher
-from shared.consuming import Received
 from shared.database import Pool, create_pool
 from shared.events.topups import TopupEvent
 from shared.service import run_service

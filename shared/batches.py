@@ -1,0 +1,123 @@
+"""A batch of messages from one fetch: what can be read of it, what can't, and where it stands in its partitions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar, cast, get_args
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+from faststream.kafka import KafkaMessage
+from pydantic import GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
+
+from shared.broker import Outgoing
+from shared.telemetry import get_logger
+from shared.topics import dead_letter_topic
+
+M = TypeVar("M")
+KafkaRecord: TypeAlias = ConsumerRecord[bytes | None, bytes | None]
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[M]):
+    """One readable message and the record it came in."""
+
+    message: M
+    record: KafkaRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that is no message of its topic, and why."""
+
+    record: KafkaRecord
+    error: str
+
+
+class Batch(Generic[M]):
+    """What a subscriber is handed: the readable messages in arrival order, and the others.
+
+    FastStream documents a subscriber of `Batch[M]` with the JSON Schema of M. `turn` tells how often the
+    consumer had been rewound when the batch was fetched.
+    """
+
+    def __init__(
+        self, received: Sequence[Received[M]], unreadable: Sequence[Unreadable], message: KafkaMessage, turn: int = 0
+    ) -> None:
+        self.received = received
+        self.unreadable = unreadable
+        self.turn = turn
+        self._message = message
+
+    async def commit(self) -> None:
+        """Commit the offsets after these messages, as far as their partitions are still assigned here.
+
+        A lost assignment means they come again elsewhere.
+        """
+        consumer = cast("AIOKafkaConsumer", self._message.consumer)
+        after = {partition: offset + 1 for partition, offset in self._offsets(max).items()}
+        try:
+            mine = consumer.assignment()
+            await consumer.commit({partition: offset for partition, offset in after.items() if partition in mine})
+        except (KafkaError, IllegalStateError) as error:
+            log.warning("offsets not committed", action="offset.commit_failed", error=repr(error))
+
+    def rewind(self) -> None:
+        """Have the batch delivered again, as far as its partitions are still assigned here."""
+        for partition, offset in self._offsets(min).items():
+            try:
+                self._message.consumer.seek(partition, offset)
+            except IllegalStateError:
+                log.info("partition reassigned", action="batch.partition_lost", partition=str(partition))
+
+    def _offsets(self, choose: Callable[[int, int], int]) -> dict[TopicPartition, int]:
+        """The earliest (min) or latest (max) offset in each partition."""
+        records: Sequence[ConsumerRecord[Any, Any]] = self._message.raw_message
+        chosen: dict[TopicPartition, int] = {}
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            chosen[partition] = choose(record.offset, chosen.get(partition, record.offset))
+        return chosen
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        (message_type,) = get_args(source)
+        return core_schema.json_or_python_schema(
+            json_schema=handler.generate_schema(message_type),
+            python_schema=core_schema.is_instance_schema(cls),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        inner: dict[str, Any] = handler.resolve_ref_schema(handler(schema))
+        return inner
+
+
+def error_text(error: Exception) -> str:
+    """One line saying what is wrong with a message."""
+    if isinstance(error, ValidationError):
+        return "; ".join(
+            f"{'.'.join(str(part) for part in issue['loc']) or 'message'}: {issue['msg']}"
+            for issue in error.errors(include_url=False, include_context=False, include_input=False)
+        )[:1000]
+    return f"{type(error).__name__}: {error}"[:1000]
+
+
+def dead_letter(record: KafkaRecord, error: str, service: str, prefix: str = "") -> Outgoing:
+    """The record as its dead-letter topic keeps it: original key, value and headers, and what happened."""
+    about = {
+        "dlq.topic": record.topic,
+        "dlq.partition": str(record.partition),
+        "dlq.offset": str(record.offset),
+        "dlq.service": service,
+        "dlq.error": error,
+    }
+    return Outgoing(
+        topic=dead_letter_topic(record.topic.removeprefix(prefix)),
+        key=record.key,
+        # Kafka's client takes no message without both.
+        value=record.value if record.value is not None or record.key is not None else b"",
+        headers=[*record.headers, *((name, text.encode()) for name, text in about.items())],
+    )
