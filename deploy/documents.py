@@ -26,11 +26,14 @@ from shared.rules import json_schema
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED
 
 FOLDER = Path(__file__).parent.parent / "docs"
-NOWHERE = {"database_url": "postgresql://localhost", "kafka_bootstrap_servers": "localhost:9092"}
+NOWHERE = {
+    "database_url": "postgresql://localhost",
+    "kafka_bootstrap_servers": "localhost:9092",
+}
 
 
 def _redemption() -> KafkaBroker:
-    settings = redemption.RedemptionSettings.model_validate(NOWHERE)
+    settings = redemption.RedemptionSettings.model_validate(NOWHERE | {"redis_url": "redis://localhost"})
     return redemption.wire(settings, create_pool(settings, "docs"), Publisher(settings, "docs"))
 
 

@@ -7,21 +7,24 @@ stores what was added in one transaction.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import assert_never
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from services.redemption.decision import Accepted, Decision, Offer, Rejected, Standing, Uses, decide
+from services.redemption.ids import named_id
 from services.redemption.records import Redemption, StoredDecision
 from services.redemption.replies import (
     conflict_reply,
     invalid_reply,
+    kept_reply,
     purchase_reply,
+    reply_json,
     revoke_reply,
     stored_decision,
 )
-from services.redemption.requests import InvalidRequest, Request, content_hash
+from services.redemption.requests import Asked, InvalidRequest, Request, asked_by
 from shared.events.redemption_replies import QuotedOffer, RedemptionReply
 from shared.events.redemption_requests import Purchase, QuoteRequest, RedeemRequest, RevokeRequest
 
@@ -43,8 +46,14 @@ class Answer:
 
 @dataclass(slots=True)
 class Book:
-    """Everything a batch's decisions rest on. Pairs are (offer id, user id)."""
+    """Everything a batch's decisions rest on, all made at one instant. Pairs are (offer id, user id).
 
+    `period` is the one the decisions are kept in; `locked` are the offers nobody else counts meanwhile.
+    """
+
+    period: date
+    now: datetime
+    locked: set[UUID] = field(default_factory=set)
     offers: dict[UUID, Offer] = field(default_factory=dict)
     standings: dict[Pair, Standing] = field(default_factory=dict)
     codes: dict[str, UUID] = field(default_factory=dict)
@@ -58,16 +67,16 @@ class Book:
     revoked: set[UUID] = field(default_factory=set)
     usage_change: Counter[UUID] = field(default_factory=Counter)
 
-    def answer(self, request: Request, now: datetime) -> Answer:
+    def answer(self, request: Request) -> Answer:
         """Answer the next request, and enter what it changes."""
         if isinstance(request, QuoteRequest) or request.command == "quote":
-            return Answer(request.request_id, self._quote(request, now).model_dump_json(), None)
-        asked = content_hash(request)
+            return Answer(request.request_id, reply_json(self._quote(request)).decode(), None)
+        asked = asked_by(request)
         stored = self.decisions.get(request.request_id)
         if stored is None:
-            stored = self._enter(request, asked, self._decide(request, now))
-        elif stored.content_hash != asked:
-            stored = stored_decision(request, asked, conflict_reply(request, now))
+            stored = self._enter(request.request_id, asked, self._decide(request))
+        elif stored.content_hash != asked.hash:
+            stored = stored_decision(request.request_id, asked, conflict_reply(request, self.now))
         return Answer(request.request_id, stored.reply, stored)
 
     def offer_of(self, offer_id: UUID | None, code: str | None) -> Offer | None:
@@ -82,33 +91,36 @@ class Book:
             found = self.redeemed_by.get(request.redeem_request_id)
         return self.redemptions.get(found) if found is not None else None
 
-    def _decide(self, request: RedeemRequest | RevokeRequest | InvalidRequest, now: datetime) -> RedemptionReply:
+    def _decide(self, request: RedeemRequest | RevokeRequest | InvalidRequest) -> RedemptionReply:
         match request:
             case RedeemRequest():
-                return self._redeem(request, now)
+                return self._redeem(request)
             case RevokeRequest():
-                return self._revoke(request, now)
+                return self._revoke(request)
             case InvalidRequest():
-                return invalid_reply(request, now)
+                return invalid_reply(request, self.now)
             case _:
                 assert_never(request)
 
-    def _judge(self, purchase: Purchase, offer: Offer | None, now: datetime) -> tuple[Decision, Standing]:
+    def _judge(self, purchase: Purchase, offer: Offer | None) -> tuple[Decision, Standing]:
         if offer is None:
-            return decide(purchase, None, STRANGER, Uses(0, 0), now), STRANGER
+            return decide(purchase, None, STRANGER, Uses(0, 0), self.now), STRANGER
         pair = (offer.id, purchase.user_id)
         standing = self.standings[pair]
         uses = Uses(self.uses_total[offer.id], self.uses_by_user[pair])
-        return decide(purchase, offer, standing, uses, now), standing
+        return decide(purchase, offer, standing, uses, self.now), standing
 
-    def _redeem(self, request: RedeemRequest, now: datetime) -> RedemptionReply:
+    def _redeem(self, request: RedeemRequest) -> RedemptionReply:
+        kept = self.redeemed_by.get(request.request_id)
+        if kept is not None:
+            return kept_reply(request, self.redemptions[kept])
         offer = self.offer_of(request.offer_id, request.code)
-        decision, standing = self._judge(request, offer, now)
+        decision, standing = self._judge(request, offer)
         if isinstance(decision, Rejected):
-            return purchase_reply(request, offer, decision, standing, now)
+            return purchase_reply(request, offer, decision, standing, self.now)
         assert offer is not None
         redemption = Redemption(
-            id=uuid5(REDEMPTION_IDS, str(request.request_id)),
+            id=named_id(REDEMPTION_IDS, str(request.request_id)),
             request_id=request.request_id,
             offer_id=offer.id,
             user_id=request.user_id,
@@ -118,53 +130,53 @@ class Book:
             price_paid=decision.price.price_paid,
             discount_amount=decision.price.discount_amount,
             revoked_at=None,
-            created_at=now,
+            created_at=self.now,
         )
         self.redemptions[redemption.id] = self.added_redemptions[redemption.id] = redemption
         self.redeemed_by[request.request_id] = redemption.id
         self._count(redemption, 1)
-        return purchase_reply(request, offer, decision, standing, now, redemption.id)
+        return purchase_reply(request, offer, decision, standing, self.now, redemption.id)
 
-    def _revoke(self, request: RevokeRequest, now: datetime) -> RedemptionReply:
-        if request.deadline is not None and now > request.deadline:
-            return revoke_reply(request, None, now, "deadline_passed")
+    def _revoke(self, request: RevokeRequest) -> RedemptionReply:
+        if request.deadline is not None and self.now > request.deadline:
+            return revoke_reply(request, None, self.now, "deadline_passed")
         redemption = self.redemption_of(request)
         if redemption is None:
-            return revoke_reply(request, None, now, "redemption_not_found")
+            return revoke_reply(request, None, self.now, "redemption_not_found")
         if redemption.revoked_at is not None:
-            return revoke_reply(request, redemption, now, "already_revoked")
-        revoked = replace(redemption, revoked_at=now)
+            return revoke_reply(request, redemption, self.now, "already_revoked")
+        revoked = replace(redemption, revoked_at=self.now)
         self.redemptions[revoked.id] = revoked
         if revoked.id in self.added_redemptions:
             self.added_redemptions[revoked.id] = revoked
         else:
             self.revoked.add(revoked.id)
         self._count(revoked, -1)
-        return revoke_reply(request, revoked, now, None)
+        return revoke_reply(request, revoked, self.now, None)
 
     def _count(self, redemption: Redemption, change: int) -> None:
         self.uses_total[redemption.offer_id] += change
         self.uses_by_user[redemption.offer_id, redemption.user_id] += change
         self.usage_change[redemption.offer_id] += change
 
-    def _quote(self, request: QuoteRequest | InvalidRequest, now: datetime) -> RedemptionReply:
+    def _quote(self, request: QuoteRequest | InvalidRequest) -> RedemptionReply:
         if isinstance(request, InvalidRequest):
-            return invalid_reply(request, now)
+            return invalid_reply(request, self.now)
         if request.offer_id is None and request.code is None:
-            return self._quote_all(request, now)
+            return self._quote_all(request)
         offer = self.offer_of(request.offer_id, request.code)
-        decision, standing = self._judge(request, offer, now)
-        return purchase_reply(request, offer, decision, standing, now)
+        decision, standing = self._judge(request, offer)
+        return purchase_reply(request, offer, decision, standing, self.now)
 
-    def _quote_all(self, request: QuoteRequest, now: datetime) -> RedemptionReply:
-        usable = sorted(self._usable(request, now), key=lambda quoted: (-quoted.discount_amount, quoted.code))
+    def _quote_all(self, request: QuoteRequest) -> RedemptionReply:
+        usable = sorted(self._usable(request), key=lambda quoted: (-quoted.discount_amount, quoted.code))
         reply = RedemptionReply(
             request_id=request.request_id,
             command="quote",
             status="accepted",
             user_id=request.user_id,
             price=request.unit_price * request.quantity,
-            decided_at=now,
+            decided_at=self.now,
             explanation=[],
             offers=usable,
         )
@@ -180,11 +192,11 @@ class Book:
             }
         )
 
-    def _usable(self, request: QuoteRequest, now: datetime) -> Iterable[QuotedOffer]:
+    def _usable(self, request: QuoteRequest) -> Iterable[QuotedOffer]:
         for offer in self.offers.values():
             if (offer.id, request.user_id) not in self.standings:
                 continue
-            decision, _ = self._judge(request, offer, now)
+            decision, _ = self._judge(request, offer)
             if isinstance(decision, Accepted):
                 yield QuotedOffer(
                     offer_id=offer.id,
@@ -194,8 +206,8 @@ class Book:
                     price_paid=decision.price.price_paid,
                 )
 
-    def _enter(self, request: Request, asked: bytes, reply: RedemptionReply) -> StoredDecision:
-        stored = stored_decision(request, asked, reply)
-        self.decisions[request.request_id] = stored
+    def _enter(self, request_id: UUID, asked: Asked, reply: RedemptionReply) -> StoredDecision:
+        stored = stored_decision(request_id, asked, reply)
+        self.decisions[request_id] = stored
         self.added_decisions.append(stored)
         return stored

@@ -5,42 +5,59 @@ The second pass over a batch answers from the stored decisions, so it says exact
 
 from collections.abc import Sequence
 
-from services.redemption.replies import audit_event
+from asyncpg import UniqueViolationError
+
+from services.redemption.book import Answer
+from services.redemption.catalogue import Catalogue
+from services.redemption.replies import audit_message
 from services.redemption.requests import InvalidRequest, Request
 from services.redemption.routing import ReplyRouter
-from services.redemption.store import load_book, store_book
-from shared.batches import KafkaRecord, Received, dead_letter
+from services.redemption.store import OfferEdited, load_book, store_book
+from shared.batches import Received, dead_letter
 from shared.broker import Outgoing
 from shared.database import Pool
+from shared.telemetry import get_logger
 from shared.topics import AUDIT_EVENTS
 
 SERVICE = "redemption"
+
+log = get_logger(__name__)
 
 
 class RedemptionHandler:
     """Decides batches of redemption requests."""
 
-    def __init__(self, pool: Pool, router: ReplyRouter, topic_prefix: str) -> None:
+    def __init__(self, pool: Pool, router: ReplyRouter, topic_prefix: str, catalogue: Catalogue | None = None) -> None:
         self._pool = pool
         self._router = router
         self._topic_prefix = topic_prefix
+        self._catalogue = catalogue or Catalogue()
 
     async def __call__(self, received: Sequence[Received[Request]]) -> list[Outgoing]:
         """Decide a batch and return its replies, audit events and dead letters."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            book, now = await load_book(connection, [item.message for item in received])
-            answers = [book.answer(item.message, now) for item in received]
-            await store_book(connection, book, now)
+        answers = await self._answers([item.message for item in received])
         await self._router.learn([item.record for item in received])
         outgoing: list[Outgoing] = []
         for item, answer in zip(received, answers, strict=True):
             outgoing.append(self._router.reply(item.record, answer.request_id, answer.reply))
             if answer.decision is not None:
-                event = audit_event(answer.decision)
-                outgoing.append(Outgoing(AUDIT_EVENTS, str(event.entity_id).encode(), event.to_bytes()))
+                entity_id, event = audit_message(answer.decision)
+                outgoing.append(Outgoing(AUDIT_EVENTS, str(entity_id).encode(), event))
             if isinstance(item.message, InvalidRequest):
-                outgoing.append(self._dead_letter(item.record, item.message.error))
+                outgoing.append(dead_letter(item.record, item.message.error, SERVICE, self._topic_prefix))
         return outgoing
 
-    def _dead_letter(self, record: KafkaRecord, error: str) -> Outgoing:
-        return dead_letter(record, error, SERVICE, self._topic_prefix)
+    async def _answers(self, requests: Sequence[Request]) -> list[Answer]:
+        try:
+            return await self._decide(requests)
+        except (OfferEdited, UniqueViolationError) as error:
+            # A unique violation: another worker decided one of these requests meanwhile, or long ago.
+            log.info("batch decided again", action="batch.again", error=repr(error))
+        return await self._decide(requests, careful=True)
+
+    async def _decide(self, requests: Sequence[Request], *, careful: bool = False) -> list[Answer]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            book = await load_book(connection, self._catalogue, requests, careful=careful)
+            answers = [book.answer(request) for request in requests]
+            await store_book(connection, book)
+        return answers

@@ -1,12 +1,14 @@
+-- name: decision_period
+-- The period that decisions are kept in; it stays open until the transaction ends.
+SELECT decision_period()
+
 -- name: find_offer_ids
--- The offers a batch may change, named by id, by code, or by a redemption to revoke.
-SELECT o.id FROM offers AS o WHERE o.id = ANY($1::uuid[])
+-- Offers named by code, or by a redemption to revoke.
+SELECT o.id FROM offers AS o WHERE o.code = ANY($1::text[])
 UNION
-SELECT o.id FROM offers AS o WHERE o.code = ANY($2::text[])
+SELECT r.offer_id FROM offer_redemptions AS r WHERE r.id = ANY($2::uuid[])
 UNION
-SELECT r.offer_id FROM offer_redemptions AS r WHERE r.id = ANY($3::uuid[])
-UNION
-SELECT r.offer_id FROM offer_redemptions AS r WHERE r.request_id = ANY($4::uuid[])
+SELECT r.offer_id FROM offer_redemptions AS r WHERE r.request_id = ANY($3::uuid[])
 
 -- name: find_open_offer_ids
 -- The offers a quote that names none may be for.
@@ -15,30 +17,41 @@ WHERE o.status = 'active' AND (o.starts_at IS NULL OR o.starts_at <= now())
     AND (o.ends_at IS NULL OR o.ends_at > now())
 
 -- name: lock_offers
--- Takes the one lock decisions rest on, always in id order, so that batches can't deadlock.
-SELECT o.id FROM offers AS o WHERE o.id = ANY($1::uuid[]) ORDER BY o.id FOR NO KEY UPDATE
-
--- name: decision_time
--- The instant of a batch's decisions: after its locks are held.
-SELECT clock_timestamp()
+-- Takes the locks that limits rest on, always in id order, so that batches can't deadlock. An offer without limits
+-- needs none, unless the batch was caught out by an edit ($2); see change_usage.
+SELECT o.id FROM offers AS o
+WHERE o.id = ANY($1::uuid[]) AND ($2 OR o.total_usage_limit IS NOT NULL OR o.per_user_limit IS NOT NULL)
+ORDER BY o.id FOR NO KEY UPDATE
 
 -- name: load_offers
--- The offers as the decision needs them.
-SELECT o.id, o.code, o.title, o.status, o.discount_type, o.discount_value, o.per_user_limit,
-    o.total_usage_limit, o.usage_count, o.apply_to, o.starts_at, o.ends_at,
-    EXISTS (SELECT FROM offer_eligibility_rules AS r WHERE r.offer_id = o.id) AS has_rules
+-- The present versions and counts of offers, and the instant of a batch's decisions: after its locks are held.
+SELECT o.id, o.definition_version, o.rules_version, o.usage_count, clock_timestamp() AS decided_at
 FROM offers AS o WHERE o.id = ANY($1::uuid[])
 
--- name: load_products
--- The products those offers name.
-SELECT p.offer_id, p.operator_product_id, p.supplier_product_mapping_id, p.price_override,
-    p.max_quantity_per_purchase
-FROM offer_products AS p WHERE p.offer_id = ANY($1::uuid[])
+-- name: decision_time
+-- That instant where there are no offers.
+SELECT clock_timestamp()
+
+-- name: load_definitions
+-- What offers are, with their products, at one instant.
+SELECT o.id, o.code, o.title, o.status, o.discount_type, o.discount_value, o.per_user_limit,
+    o.total_usage_limit, o.apply_to, o.allow_all, o.starts_at, o.ends_at, o.definition_version, o.rules_version,
+    EXISTS (SELECT FROM offer_eligibility_rules AS r WHERE r.offer_id = o.id) AS has_rules,
+    (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'operator_product_id', p.operator_product_id,
+            'supplier_product_mapping_id', p.supplier_product_mapping_id,
+            'price_override', p.price_override::text,
+            'max_quantity_per_purchase', p.max_quantity_per_purchase
+        )), '[]')
+        FROM offer_products AS p WHERE p.offer_id = o.id
+    ) AS products
+FROM offers AS o WHERE o.id = ANY($1::uuid[])
 
 -- name: load_standings
 -- How each (offer, user) stands: allowed, a member by a row of the current rules, and uses so far.
 SELECT p.offer_id, p.user_id,
-    offer_allows_user(p.offer_id, p.user_id) AS allowed,
+    CASE WHEN o.allow_all THEN true ELSE offer_allows_user(p.offer_id, p.user_id) END AS allowed,
     coalesce(m.rules_version = o.rules_version AND m.valid_until > $3, false) AS is_member,
     CASE WHEN o.per_user_limit IS NULL THEN 0 ELSE (
         SELECT count(*) FROM offer_redemptions AS r
@@ -57,23 +70,47 @@ INNER JOIN offers AS o ON o.id = p.offer_id
 CROSS JOIN LATERAL explain_eligibility(p.offer_id, p.user_id, $3) AS e
 
 -- name: load_redemptions
--- Redemptions that revokes name, by their id or by the request that made them.
+-- Locks and reads redemptions that revokes name, by their id or by the request that made them.
 SELECT r.id, r.request_id, r.offer_id, r.user_id, r.operator_product_id, r.supplier_product_mapping_id,
     r.quantity, r.price_paid, r.discount_amount, r.revoked_at, r.created_at
 FROM offer_redemptions AS r WHERE r.id = ANY($1::uuid[]) OR r.request_id = ANY($2::uuid[])
+ORDER BY r.id FOR NO KEY UPDATE
+
+-- name: load_redemptions_of
+-- Redemptions by the requests that made them, whose decisions are kept no longer.
+SELECT r.id, r.request_id, r.offer_id, r.user_id, r.operator_product_id, r.supplier_product_mapping_id,
+    r.quantity, r.price_paid, r.discount_amount, r.revoked_at, r.created_at
+FROM offer_redemptions AS r WHERE r.request_id = ANY($1::uuid[])
 
 -- name: load_decisions
 -- Decisions already made on these requests.
 SELECT d.request_id, d.content_hash, d.command, d.status, d.reason, d.offer_id, d.user_id,
-    d.redemption_id, d.request, d.reply, d.decided_at
+    d.redemption_id, d.request, d.reply, d.decided_at, d.period
 FROM redemption_decisions AS d WHERE d.request_id = ANY($1::uuid[])
 
 -- name: change_usage
--- Counts a batch's redemptions and revocations, one row an offer.
-UPDATE offers AS o SET usage_count = o.usage_count + c.change
-FROM unnest($1::uuid[], $2::integer[]) AS c (offer_id, change)
-WHERE o.id = c.offer_id AND c.change <> 0
+-- Counts a batch's redemptions and revocations, one row an offer. An offer decided without its lock ($3) must still
+-- have no limits; one that has some by now is not counted and not returned.
+WITH locked AS MATERIALIZED (
+    SELECT o.id, c.change
+    FROM offers AS o
+    INNER JOIN unnest($1::uuid[], $2::integer[], $3::boolean[]) AS c (offer_id, change, is_locked) ON c.offer_id = o.id
+    WHERE c.is_locked OR (o.total_usage_limit IS NULL AND o.per_user_limit IS NULL)
+    ORDER BY o.id FOR NO KEY UPDATE OF o
+)
+
+UPDATE offers AS o SET usage_count = o.usage_count + l.change
+FROM locked AS l WHERE o.id = l.id
+RETURNING o.id
 
 -- name: revoke
 -- Cancels redemptions; one already cancelled keeps its time.
 UPDATE offer_redemptions SET revoked_at = $2 WHERE id = ANY($1::uuid[]) AND revoked_at IS NULL
+
+-- name: open_decision_period
+-- Opens the present month's period, if another is open.
+SELECT open_decision_period()
+
+-- name: drop_decision_periods
+-- Drops the periods that were closed before an instant.
+SELECT d.period FROM drop_decision_periods($1) AS d (period)

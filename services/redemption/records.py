@@ -1,10 +1,9 @@
 """The rows a batch adds: redemptions and the decisions they came from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 
@@ -27,7 +26,7 @@ class Redemption:
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """What was answered to a request, as its row holds it; `reply` exactly as sent."""
+    """What was answered to a request, as its row holds it; `request` as JSON, `reply` exactly as sent."""
 
     request_id: UUID
     content_hash: bytes
@@ -37,6 +36,6 @@ class StoredDecision:
     offer_id: UUID | None
     user_id: UUID | None
     redemption_id: UUID | None
-    request: Mapping[str, Any]
+    request: bytes
     reply: str
     decided_at: datetime

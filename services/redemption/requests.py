@@ -54,15 +54,20 @@ def _answerable(value: bytes, error: str) -> InvalidRequest | None:
     return InvalidRequest(request_id, command, error, content)
 
 
-def content_of(request: Request) -> dict[str, Any]:
-    """What was asked, as JSON values, for the record and for audit."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked, as JSON, and the SHA-256 of it. A later deadline asks for nothing else, so the hash has none."""
+
+    content: bytes
+    hash: bytes
+
+
+def asked_by(request: RedeemRequest | RevokeRequest | InvalidRequest) -> Asked:
+    """What a request asks, for the record, for audit, and to tell a repeat from a conflict."""
     if isinstance(request, InvalidRequest):
-        return {"request_id": str(request.request_id), "command": request.command, "error": request.error}
-    return request.model_dump(mode="json")
-
-
-def content_hash(request: Request) -> bytes:
-    """SHA-256 of what was asked. A later deadline on a repeat asks for nothing else, so it is left out."""
-    content = request.content if isinstance(request, InvalidRequest) else content_of(request)
-    asked = {name: value for name, value in content.items() if name != "deadline"}
-    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest()
+        content = {"request_id": str(request.request_id), "command": request.command, "error": request.error}
+        asked = {name: value for name, value in request.content.items() if name != "deadline"}
+        return Asked(orjson.dumps(content), hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest())
+    content_json = request.model_dump_json().encode()
+    without = content_json if request.deadline is None else request.model_copy(update={"deadline": None}).to_bytes()
+    return Asked(content_json, hashlib.sha256(without).digest())

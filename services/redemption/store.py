@@ -1,15 +1,18 @@
 """Loads the book of a batch from PostgreSQL and stores what the batch added. Maps rows to frozen values."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Final
 from uuid import UUID
 
+import orjson
 from asyncpg import Record
 
 from services.redemption.book import Book, Pair
-from services.redemption.decision import Offer, ProductTerms, Standing
+from services.redemption.catalogue import Catalogue, Definition
+from services.redemption.decision import Standing
 from services.redemption.records import Redemption, StoredDecision
 from services.redemption.requests import Request
 from shared.database import Connection
@@ -18,73 +21,116 @@ from shared.events.redemption_requests import QuoteRequest, RedeemRequest, Revok
 from shared.sqlfile import load_queries
 
 _queries = load_queries(__file__)
-_DECISION_COLUMNS = [column.name for column in fields(StoredDecision)]
-_REDEMPTION_COLUMNS = [column.name for column in fields(Redemption)]
+_DECISION_COLUMNS: Final = [column.name for column in fields(StoredDecision)]
+_REDEMPTION_COLUMNS: Final = [column.name for column in fields(Redemption)]
+FREE: Final = Standing(allowed=True, eligible=True)
+"""How everybody stands towards an offer that asks for nothing."""
+_decision_values = attrgetter(*(name for name in _DECISION_COLUMNS if name != "request"))
+_redemption_values = attrgetter(*_REDEMPTION_COLUMNS)
 
 
-async def load_book(connection: Connection, requests: Sequence[Request]) -> tuple[Book, datetime]:
-    """Lock the offers a batch may change, and load what deciding it needs; with the instant of deciding."""
-    purchases = [request for request in requests if isinstance(request, RedeemRequest | QuoteRequest)]
+class OfferEdited(Exception):
+    """An offer got limits while it was decided without its lock, or its code went to another: decide carefully."""
+
+
+async def load_book(
+    connection: Connection, catalogue: Catalogue, requests: Sequence[Request], *, careful: bool = False
+) -> Book:
+    """Lock what a batch's decisions rest on, and load what deciding needs.
+
+    `careful`: lock the offers without limits too, ask no cache for codes, and look for redemptions whose
+    decisions are kept no longer.
+
+    Raises:
+        OfferEdited: see there; not if `careful`.
+    """
+    redeems = [request for request in requests if isinstance(request, RedeemRequest)]
+    quotes = [request for request in requests if isinstance(request, QuoteRequest)]
     revokes = [request for request in requests if isinstance(request, RevokeRequest)]
-    redemption_ids = [request.redemption_id for request in revokes if request.redemption_id]
-    redeemed_by = [request.redeem_request_id for request in revokes if request.redeem_request_id]
 
-    redeems = [request for request in purchases if isinstance(request, RedeemRequest)]
-    changed = await _find_offers(connection, redeems, redemption_ids, redeemed_by)
-    await connection.execute(_queries.lock_offers, sorted(changed))
-    now: datetime = await connection.fetchval(_queries.decision_time)
-
-    quotes = [request for request in purchases if isinstance(request, QuoteRequest)]
+    purchases: list[RedeemRequest | QuoteRequest] = [*redeems, *quotes]
+    codes = {request.code for request in purchases if request.code}
+    codes_of = await catalogue.ids_of(codes) if codes and not careful else {}
+    period = await connection.fetchval(_queries.decision_period)
+    changed = await _find_offers(connection, codes_of, redeems, revokes)
+    locked = {row["id"] for row in await connection.fetch(_queries.lock_offers, sorted(changed), careful)}
     open_offers = await _open_offers(connection, quotes)
-    read = changed | open_offers | await _find_offers(connection, quotes, [], [])
-    book = Book()
-    with_rules = await _load_offers(connection, book, read)
-    await _load_standings(connection, book, _pairs(book, purchases, open_offers), quotes, with_rules, now)
-    for row in await connection.fetch(_queries.load_redemptions, redemption_ids, redeemed_by):
-        book.redemptions[row["id"]] = Redemption(*row)
-        book.redeemed_by[row["request_id"]] = row["id"]
+    read = changed | open_offers | await _find_offers(connection, codes_of, quotes, [])
+    rows = await connection.fetch(_queries.load_offers, list(read))
+    now = rows[0]["decided_at"] if rows else await connection.fetchval(_queries.decision_time)
+
+    book = Book(period=period, now=now, locked=locked)
+    definitions = await _load_definitions(connection, catalogue, book, rows)
+    if not codes_of.keys() <= book.codes.keys():
+        raise OfferEdited
+    await _load_standings(connection, book, _pairs(book, purchases, open_offers), quotes, definitions)
+    await _load_redemptions(connection, book, revokes, redeems if careful else [])
     for row in await connection.fetch(_queries.load_decisions, [request.request_id for request in requests]):
-        book.decisions[row["request_id"]] = StoredDecision(*row)
-    return book, now
+        book.decisions[row["request_id"]] = _decision(row)
+    return book
 
 
-async def store_book(connection: Connection, book: Book, now: datetime) -> None:
-    """Store what the batch added."""
+async def store_book(connection: Connection, book: Book) -> None:
+    """Store what the batch added.
+
+    Raises:
+        OfferEdited: nothing may be stored; see there.
+    """
     if book.added_decisions:
-        rows = sorted(book.added_decisions, key=lambda decision: decision.request_id)
+        # In the order of the key, so that two batches with the same requests wait for each other, not in a circle.
+        rows = sorted(book.added_decisions, key=attrgetter("request_id.int"))
         await connection.copy_records_to_table(
-            "redemption_decisions", records=[_values(row) for row in rows], columns=_DECISION_COLUMNS
+            "redemption_decisions",
+            records=[(orjson.Fragment(row.request), book.period, *_decision_values(row)) for row in rows],
+            columns=["request", "period", *(name for name in _DECISION_COLUMNS if name != "request")],
         )
     if book.added_redemptions:
         await connection.copy_records_to_table(
             "offer_redemptions",
-            records=[astuple(row) for row in book.added_redemptions.values()],
+            records=[_redemption_values(row) for row in book.added_redemptions.values()],
             columns=_REDEMPTION_COLUMNS,
         )
     if book.revoked:
-        await connection.execute(_queries.revoke, sorted(book.revoked), now)
-    if book.usage_change:
-        await connection.execute(
-            _queries.change_usage, list(book.usage_change.keys()), list(book.usage_change.values())
-        )
+        await connection.execute(_queries.revoke, sorted(book.revoked), book.now)
+    await _count(connection, book)
 
 
-def _values(row: StoredDecision) -> tuple[object, ...]:
-    return tuple(getattr(row, column) for column in _DECISION_COLUMNS)
+async def _count(connection: Connection, book: Book) -> None:
+    changes = {offer_id: change for offer_id, change in book.usage_change.items() if change}
+    if not changes:
+        return
+    counted = await connection.fetch(
+        _queries.change_usage,
+        list(changes.keys()),
+        list(changes.values()),
+        [offer_id in book.locked for offer_id in changes],
+    )
+    if len(counted) < len(changes):
+        raise OfferEdited
+
+
+def _decision(row: Record) -> StoredDecision:
+    values = {name: row[name] for name in _DECISION_COLUMNS}
+    return StoredDecision(**values | {"request": orjson.dumps(row["request"])})
 
 
 async def _find_offers(
     connection: Connection,
+    codes_of: Mapping[str, UUID],
     purchases: Sequence[RedeemRequest | QuoteRequest],
-    redemption_ids: Sequence[UUID],
-    redeemed_by: Sequence[UUID],
+    revokes: Sequence[RevokeRequest],
 ) -> set[UUID]:
+    """The offers that requests may be about."""
     ids = {request.offer_id for request in purchases if request.offer_id}
     codes = {request.code for request in purchases if request.code}
-    if not (ids or codes or redemption_ids or redeemed_by):
-        return set()
-    rows = await connection.fetch(_queries.find_offer_ids, list(ids), list(codes), redemption_ids, redeemed_by)
-    return {row["id"] for row in rows}
+    ids |= {codes_of[code] for code in codes if code in codes_of}
+    unknown = codes - codes_of.keys()
+    redemption_ids = [request.redemption_id for request in revokes if request.redemption_id]
+    redeemed_by = [request.redeem_request_id for request in revokes if request.redeem_request_id]
+    if unknown or redemption_ids or redeemed_by:
+        rows = await connection.fetch(_queries.find_offer_ids, list(unknown), redemption_ids, redeemed_by)
+        ids |= {row["id"] for row in rows}
+    return ids
 
 
 async def _open_offers(connection: Connection, quotes: Iterable[QuoteRequest]) -> set[UUID]:
@@ -93,24 +139,17 @@ async def _open_offers(connection: Connection, quotes: Iterable[QuoteRequest]) -
     return {row["id"] for row in await connection.fetch(_queries.find_open_offer_ids)}
 
 
-async def _load_offers(connection: Connection, book: Book, ids: Iterable[UUID]) -> set[UUID]:
-    wanted = list(ids)
-    products: defaultdict[UUID, list[ProductTerms]] = defaultdict(list)
-    for row in await connection.fetch(_queries.load_products, wanted):
-        products[row["offer_id"]].append(ProductTerms(*list(row)[1:]))
-    with_rules = set()
-    for row in await connection.fetch(_queries.load_offers, wanted):
-        book.offers[row["id"]] = _offer(row, products[row["id"]])
-        book.codes[row["code"]] = row["id"]
-        book.uses_total[row["id"]] = row["usage_count"]
-        if row["has_rules"]:
-            with_rules.add(row["id"])
-    return with_rules
-
-
-def _offer(row: Record, products: Sequence[ProductTerms]) -> Offer:
-    columns = [column.name for column in fields(Offer) if column.name != "products"]
-    return Offer(**{name: row[name] for name in columns}, products=tuple(products))
+async def _load_definitions(
+    connection: Connection, catalogue: Catalogue, book: Book, rows: Sequence[Record]
+) -> Mapping[UUID, Definition]:
+    versions = {row["id"]: (row["definition_version"], row["rules_version"]) for row in rows}
+    definitions = await catalogue.definitions(connection, versions)
+    for row in rows:
+        offer = definitions[row["id"]].offer
+        book.offers[offer.id] = offer
+        book.codes[offer.code] = offer.id
+        book.uses_total[offer.id] = row["usage_count"]
+    return definitions
 
 
 def _pairs(book: Book, purchases: Iterable[RedeemRequest | QuoteRequest], open_offers: Iterable[UUID]) -> set[Pair]:
@@ -127,20 +166,22 @@ def _pairs(book: Book, purchases: Iterable[RedeemRequest | QuoteRequest], open_o
 async def _load_standings(
     connection: Connection,
     book: Book,
-    pairs: set[Pair],
+    pairs: Collection[Pair],
     quotes: Sequence[QuoteRequest],
-    with_rules: set[UUID],
-    now: datetime,
+    definitions: Mapping[UUID, Definition],
 ) -> None:
-    offer_ids, user_ids = _columns(pairs)
-    rows = await connection.fetch(_queries.load_standings, offer_ids, user_ids, now)
+    asked = [pair for pair in pairs if _must_ask(definitions[pair[0]])]
+    for pair in pairs:
+        book.standings[pair] = FREE
+    offer_ids, user_ids = _columns(asked)
+    rows = await connection.fetch(_queries.load_standings, offer_ids, user_ids, book.now) if asked else []
     quoting = {request.user_id for request in quotes}
-    asked = {
+    unproven = {
         (row["offer_id"], row["user_id"])
         for row in rows
-        if row["offer_id"] in with_rules and (not row["is_member"] or row["user_id"] in quoting)
+        if definitions[row["offer_id"]].has_rules and (not row["is_member"] or row["user_id"] in quoting)
     }
-    verdicts = await _explain(connection, asked, now)
+    verdicts = await _explain(connection, unproven, book)
     for row in rows:
         pair = (row["offer_id"], row["user_id"])
         eligible, explanation = verdicts.get(pair, (True, None))
@@ -148,15 +189,20 @@ async def _load_standings(
         book.uses_by_user[pair] = row["uses"]
 
 
+def _must_ask(definition: Definition) -> bool:
+    """Whether users stand differently towards an offer."""
+    return definition.has_rules or not definition.allow_all or definition.offer.per_user_limit is not None
+
+
 async def _explain(
-    connection: Connection, pairs: set[Pair], now: datetime
+    connection: Connection, pairs: set[Pair], book: Book
 ) -> dict[Pair, tuple[bool, tuple[RuleResult, ...]]]:
     if not pairs:
         return {}
     results: defaultdict[Pair, list[RuleResult]] = defaultdict(list)
     logic: dict[Pair, str] = {}
     offer_ids, user_ids = _columns(pairs)
-    for row in await connection.fetch(_queries.explain, offer_ids, user_ids, now):
+    for row in await connection.fetch(_queries.explain, offer_ids, user_ids, book.now):
         pair = (row["offer_id"], row["user_id"])
         logic[pair] = row["eligibility_logic"]
         results[pair].append(RuleResult.model_construct(**dict(list(row.items())[3:])))
@@ -164,6 +210,24 @@ async def _explain(
         pair: ((all if logic[pair] == "all" else any)(rule.passed for rule in rules), tuple(rules))
         for pair, rules in results.items()
     }
+
+
+async def _load_redemptions(
+    connection: Connection, book: Book, revokes: Sequence[RevokeRequest], redeems: Sequence[RedeemRequest]
+) -> None:
+    """Those that revokes name, and those that redeems have already made."""
+    rows: list[Record] = []
+    if revokes:
+        rows += await connection.fetch(
+            _queries.load_redemptions,
+            [request.redemption_id for request in revokes if request.redemption_id],
+            [request.redeem_request_id for request in revokes if request.redeem_request_id],
+        )
+    if redeems:
+        rows += await connection.fetch(_queries.load_redemptions_of, [request.request_id for request in redeems])
+    for row in rows:
+        book.redemptions[row["id"]] = Redemption(*row)
+        book.redeemed_by[row["request_id"]] = row["id"]
 
 
 def _columns(pairs: Iterable[Pair]) -> tuple[list[UUID], list[UUID]]:

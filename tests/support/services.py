@@ -4,21 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from faststream.kafka import KafkaBroker
-
 from services.redemption.app import RedemptionSettings
 from services.redemption.app import wire as wire_redemption
 from services.segmenter.app import SegmenterSettings, create_segmenter
 from services.segmenter.app import wire as wire_segmenter
 from shared.broker import Publisher
+from shared.consuming import Subscriptions
 from shared.database import Pool
 from shared.service import background
 from shared.settings import KafkaSettings
 
 UNUSED_URL = "postgresql://unused"
+UNUSED_REDIS_URL = "redis://unused"
 
 
-async def _start_together(stack: AsyncExitStack, brokers: Sequence[KafkaBroker]) -> None:
+async def _start_together(stack: AsyncExitStack, brokers: Sequence[Subscriptions]) -> None:
     for broker in brokers:
         stack.push_async_callback(broker.stop)
     await asyncio.gather(*(broker.start() for broker in brokers))
@@ -29,7 +29,7 @@ async def redemption_workers(
     pool: Pool, kafka: KafkaSettings, publisher: Publisher, count: int = 1
 ) -> AsyncIterator[None]:
     """Redemption workers with `count` consumers of one group."""
-    settings = RedemptionSettings(database_url=UNUSED_URL, **kafka.model_dump())
+    settings = RedemptionSettings(database_url=UNUSED_URL, redis_url=UNUSED_REDIS_URL, **kafka.model_dump())
     async with AsyncExitStack() as stack:
         brokers = [wire_redemption(settings, pool, publisher) for _ in range(count)]
         await _start_together(stack, brokers)

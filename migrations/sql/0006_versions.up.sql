@@ -43,3 +43,12 @@ REFERENCING OLD TABLE AS before NEW TABLE AS after
 FOR EACH STATEMENT EXECUTE FUNCTION raise_definition_version_of_both();
 CREATE TRIGGER offer_products_deleted AFTER DELETE ON offer_products
 REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION raise_definition_version();
+
+-- An offer that stops keeping members loses them one by one; should it keep some again, none of before must count,
+-- even if nobody looked at it in between.
+DROP TRIGGER offers_rules_version ON offers;
+CREATE TRIGGER offers_rules_version BEFORE UPDATE OF allow_all, eligibility_logic, status ON offers
+FOR EACH ROW WHEN (
+    (OLD.allow_all, OLD.eligibility_logic) IS DISTINCT FROM (NEW.allow_all, NEW.eligibility_logic)
+    OR (OLD.status IN ('active', 'paused') AND NEW.status NOT IN ('active', 'paused'))
+) EXECUTE FUNCTION raise_own_rules_version();
