@@ -8,7 +8,7 @@ import asyncio
 import random
 import ssl
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from shared.partitioning import partitions_of
 from shared.settings import KafkaSettings
 
 Headers = Sequence[tuple[str, bytes]]
+
+OWN_BATCH_MIN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +133,17 @@ class Publisher:
     async def publish_all(self, messages: Iterable[Outgoing]) -> None:
         """Publish the messages and wait until the cluster has every one of them.
 
-        They go out in the cluster's own unit, a batch of one partition, which costs a fraction of sending
-        each by itself. Those of one partition keep their order.
+        Many of one partition go out as one batch, which costs a fraction of sending each by itself; a few share
+        a batch with what others send at the same time. Those of one partition keep their order.
 
         Raises:
             DeliveryError: if any was not taken; others may have been.
         """
         assert self._producer is not None, "start() first"
-        producer = self._producer
         try:
-            sent = [
-                await producer.send_batch(batch, topic, partition=partition)
-                for (topic, partition), alike in (await self._by_partition(messages)).items()
-                for batch in _batches(producer, alike)
-            ]
+            sent: list[Awaitable[Any]] = []
+            for (topic, partition), alike in (await self._by_partition(messages)).items():
+                sent += await _send(self._producer, topic, partition, alike)
             await asyncio.gather(*sent)
         except (KafkaError, ValueError) as error:
             raise DeliveryError(f"Kafka did not take a message: {error!r}") from error
@@ -172,6 +171,20 @@ def _partitions(messages: Sequence[Outgoing], count: int) -> list[int]:
         else random.randrange(count)
         if message.key is None
         else partitions_of([message.key], count)[0]
+        for message in messages
+    ]
+
+
+async def _send(
+    producer: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[Outgoing]
+) -> list[Awaitable[Any]]:
+    """Hand the messages of one partition to the producer; each of what is returned ends with their delivery."""
+    if len(messages) >= OWN_BATCH_MIN:
+        return [await producer.send_batch(batch, topic, partition=partition) for batch in _batches(producer, messages)]
+    return [
+        await producer.send(
+            topic, key=message.key, value=message.value, headers=list(message.headers), partition=partition
+        )
         for message in messages
     ]
 
