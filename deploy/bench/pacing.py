@@ -11,7 +11,14 @@ from typing import Any, Final
 
 import numpy as np
 
+EVENTS_PER_S: Final = 200
 LEAD_S: Final = 0.05
+WARM_UP_SHARE: Final = 5
+
+
+def warm_up_of(events: int) -> int:
+    """How many more are sent before those that are measured: one for so many of them."""
+    return events // WARM_UP_SHARE
 
 
 @dataclass(frozen=True, slots=True)

