@@ -8,27 +8,16 @@ The SQL function explain_eligibility is the reference these functions must agree
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
-from typing import Final, Literal, assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
 from shared.clock import DAY_US
-from shared.rules import (
-    ActiveDaysRule,
-    LastActiveWithinRule,
-    Logic,
-    MinSpentRule,
-    MinTopupsRule,
-    MinTransactionsRule,
-    NewUserRule,
-    OperatorSpentRule,
-    OperatorTopupCountRule,
-    Rule,
-)
+from shared.looks import EVER, Look, terms_of
+from shared.rules import Logic, Rule
 
 Int64s = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -65,85 +54,37 @@ class RuleTable:
 
     def __init__(self, offers: Sequence[tuple[Sequence[Rule], Logic]]) -> None:
         places: dict[tuple[str, object], int] = {}
-        looks: defaultdict[_Look, list[tuple[int, int, int]]] = defaultdict(list)
+        looks: defaultdict[Look, list[tuple[int, int, int]]] = defaultdict(list)
         shapes: defaultdict[tuple[Logic, int], list[tuple[int, list[int]]]] = defaultdict(list)
         for place, (rules, logic) in enumerate(offers):
             for rule in rules:
                 key = (rule.rule_type, rule.params)
                 if key not in places:
                     places[key] = len(places)
-                    look, threshold, window_us = _terms(rule)
+                    look, threshold, window_us = terms_of(rule)
                     looks[look].append((places[key], threshold, window_us))
             shapes[logic, len(rules)].append((place, [places[rule.rule_type, rule.params] for rule in rules]))
         self._rules = len(places)
         self._offers = len(offers)
         self._looks = {look: np.array(terms, dtype=np.int64) for look, terms in looks.items()}
         self._shapes = [
-            (logic, np.array([place for place, _ in alike]), np.array([own for _, own in alike]).T)
+            (logic, np.array([place for place, _ in alike]), np.array([own for _, own in alike], dtype=np.int64).T)
             for (logic, _), alike in shapes.items()
         ]
 
     def valid_until(self, histories: Histories) -> Int64s:
         """Until when each user satisfies each offer's rules, (offers, n) microseconds since 1970, NEVER or
-        ALWAYS: the least of the rules' times for `all`, the greatest for `any`."""
+        ALWAYS: the least of the rules' times for `all`, the greatest for `any`, ALWAYS where there are none."""
         verdicts = np.empty((self._rules, histories.users), dtype=np.int64)
         rows = _Rows(histories)
         for look, terms in self._looks.items():
             place, threshold, window_us = terms[:, 0], terms[:, 1:2], terms[:, 2:3]
             verdicts[place] = rows.judge(look, threshold, window_us)
         found = np.empty((self._offers, histories.users), dtype=np.int64)
-        for logic, offers, (first, *others) in self._shapes:
+        for logic, offers, rules in self._shapes:
             combine = np.minimum if logic == "all" else np.maximum
-            combined = verdicts[first]
-            for other in others:
-                combine(combined, verdicts[other], out=combined)
-            found[offers] = combined
+            found[offers] = combine.reduce(verdicts[rules]) if len(rules) else ALWAYS
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What a rule looks at: which rows, and whether it asks for their number, their sum, or (no rows) for the
-    registration."""
-
-    asks: Literal["count", "sum", "registration"]
-    rows: Literal["all", "topups", "newest of days", "none"] = "all"
-    operator: UUID | None = None
-
-
-_EVER: Final = -1
-"""No window, as microseconds."""
-
-
-def _terms(rule: Rule) -> tuple[_Look, int, int]:
-    """What a rule looks at, how much it asks for (a count, or cents), and its window in microseconds."""
-    match rule:
-        case NewUserRule(params=params):
-            return _Look("registration", "none"), 0, params.account_age_days * DAY_US
-        case MinTopupsRule(params=params):
-            return _Look("count", "topups"), params.count, _window_us(params.window_days)
-        case MinTransactionsRule(params=params):
-            return _Look("count"), params.count, _window_us(params.window_days)
-        case OperatorTopupCountRule(params=params):
-            return _Look("count", "topups", params.operator_id), params.count, _window_us(params.window_days)
-        case MinSpentRule(params=params):
-            return _Look("sum"), _cents(params.amount), _window_us(params.window_days)
-        case OperatorSpentRule(params=params):
-            return _Look("sum", operator=params.operator_id), _cents(params.amount), _window_us(params.window_days)
-        case ActiveDaysRule(params=params):
-            return _Look("count", "newest of days"), params.count, _window_us(params.window_days)
-        case LastActiveWithinRule(params=params):
-            return _Look("count"), 1, _window_us(params.window_days)
-        case _:
-            assert_never(rule)
-
-
-def _window_us(window_days: int | None) -> int:
-    return _EVER if window_days is None else window_days * DAY_US
-
-
-def _cents(amount: Decimal) -> int:
-    return int(amount * 100)
 
 
 class _Rows:
@@ -156,7 +97,7 @@ class _Rows:
         self._histories = histories
         self._selections: dict[tuple[str, UUID | None], _Selection] = {}
 
-    def judge(self, look: _Look, threshold: Int64s, window_us: Int64s) -> Int64s:
+    def judge(self, look: Look, threshold: Int64s, window_us: Int64s) -> Int64s:
         """Until when each user passes each of the rules."""
         match look.asks:
             case "registration":
@@ -174,13 +115,13 @@ class _Rows:
         known = registered_us != NEVER
         return np.where(known, np.where(known, registered_us, 0) + (age_us + 1), NEVER)
 
-    def _select(self, look: _Look) -> "_Selection":
+    def _select(self, look: Look) -> "_Selection":
         key = look.rows, look.operator
         if key not in self._selections:
             self._selections[key] = _Selection(self._histories, self._chosen(look))
         return self._selections[key]
 
-    def _chosen(self, look: _Look) -> Flags | None:
+    def _chosen(self, look: Look) -> Flags | None:
         histories = self._histories
         if look.rows == "newest of days":
             return _newest_of_days(histories)
@@ -234,4 +175,4 @@ class _Selection:
     def _lapse(self, deciding: Int64s, found: Flags, window_us: Int64s) -> Int64s:
         # What rests on a transaction lapses when that transaction leaves the window.
         lapse_us = self._occurred_us.take(deciding, mode="clip") + window_us
-        return np.where(found, np.where(window_us == _EVER, ALWAYS, lapse_us), NEVER)
+        return np.where(found, np.where(window_us == EVER, ALWAYS, lapse_us), NEVER)

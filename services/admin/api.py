@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from services.admin import editing, store
+from services.admin import editing, previewing, store
 from services.admin.changes import Action
 from services.admin.models import (
     Eligibility,
@@ -100,7 +100,7 @@ def preview_routes(pool: Pool, previews_max: int) -> APIRouter:
             raise unavailable("as many previews as allowed are under way")
         async with places:
             try:
-                return await store.preview(pool, wanted, PREVIEW_S_MAX)
+                return await previewing.preview(pool, wanted, PREVIEW_S_MAX)
             except TimeoutError:
                 raise unavailable(f"the preview took longer than {PREVIEW_S_MAX:.0f} s") from None
 

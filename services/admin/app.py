@@ -38,7 +38,7 @@ def create_relay(pool: Pool, publisher: Publisher) -> OutboxRelay:
 
 
 def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int = 2) -> FastAPI:
-    """The service's HTTP application; at most `previews_max` previews run at once."""
+    """The service's HTTP application; at most `previews_max` previews, of two connections each, run at once."""
     api = FastAPI(
         title="Offers admin",
         version="1.0.0",

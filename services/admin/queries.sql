@@ -212,45 +212,21 @@ WHERE m.offer_id = $1 AND ($2::uuid IS NULL OR m.user_id > $2) AND m.valid_until
 ORDER BY m.user_id
 LIMIT $3
 
--- name: preview
--- Judges every known user by rules stored nowhere: counts in total and per rule, and the first users who match.
-WITH rules AS (
-    SELECT r.value ->> 'rule_type' AS rule_type, r.value -> 'params' AS params, r.place
-    FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS r (value, place)
-),
-
-judged AS MATERIALIZED (
-    SELECT
-        u.id,
-        ($3::boolean OR u.id IN (SELECT unnest($4::uuid[])) OR u.roles && $5::text[]) AS allowed,
-        ARRAY(
-            SELECT e.passed
-            FROM rules AS r
-            CROSS JOIN LATERAL eligibility_rule_outcome(r.rule_type, r.params, u.id, now()) AS e
-            ORDER BY r.place
-        ) AS verdicts
-    FROM users AS u
-),
-
-matching AS MATERIALIZED (
-    SELECT j.id
-    FROM judged AS j
-    WHERE
-        j.allowed
-        AND CASE
-            WHEN j.verdicts = '{}' THEN true
-            WHEN $2::text = 'all' THEN NOT (false = ANY(j.verdicts))
-            ELSE true = ANY(j.verdicts)
-        END
-)
-
+-- name: start_preview
+-- The instant this transaction judges at, the statement that gives another one its snapshot, and the user in the
+-- middle by id.
 SELECT
-    (SELECT count(*) FROM judged) AS total_users,
-    (SELECT count(*) FROM judged WHERE allowed) AS allowed,
-    (SELECT count(*) FROM matching) AS matching,
-    ARRAY(
-        SELECT count(*) FILTER (WHERE j.verdicts[r.place])
-        FROM rules AS r LEFT JOIN judged AS j ON true
-        GROUP BY r.place ORDER BY r.place
-    ) AS per_rule,
-    ARRAY(SELECT m.id FROM matching AS m ORDER BY m.id LIMIT $6) AS sample
+    now() AS now,
+    format('SET TRANSACTION SNAPSHOT %L', pg_export_snapshot()) AS same_snapshot,
+    (SELECT u.id FROM users AS u ORDER BY u.id LIMIT 1 OFFSET (SELECT count(*) / 2 FROM users)) AS middle
+
+-- name: load_people
+-- The next users of a range of ids, by id, with when they registered and whether they hold one of some roles: one
+-- column of fixed-width values each.
+SELECT
+    string_agg(uuid_send(p.id), '' ORDER BY p.id) AS ids,
+    string_agg(timestamptz_send(coalesce(p.created_at, '-infinity')), '' ORDER BY p.id) AS registered,
+    string_agg(boolsend(p.roles && $4::text[]), '' ORDER BY p.id) AS role_holders
+FROM (
+    SELECT u.id, u.created_at, u.roles FROM users AS u WHERE u.id BETWEEN $1 AND $2 ORDER BY u.id LIMIT $3
+) AS p

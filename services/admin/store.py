@@ -1,6 +1,8 @@
 """Runs queries.sql: offers and their lists in and out of the database, in the caller's transaction."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +14,12 @@ from services.admin.models import (
     OfferDraft,
     OfferSummary,
     Operator,
-    Preview,
-    PreviewResult,
     Product,
-    RuleCount,
     Status,
 )
+from services.admin.tally import People
 from shared.database import Connection, Pool
+from shared.histories import read_flags, read_ids, read_times
 from shared.sqlfile import load_queries
 
 _queries = load_queries(__file__)
@@ -95,28 +96,32 @@ async def list_members(pool: Pool, offer_id: UUID, after: UUID | None, limit: in
     return [Member.model_validate(dict(row)) for row in rows]
 
 
-async def preview(pool: Pool, wanted: Preview, timeout_s: float) -> PreviewResult:
-    """Judge every known user by rules that are stored nowhere.
+@dataclass(frozen=True, slots=True)
+class PreviewStart:
+    """The instant at which a preview judges, the statement that gives another transaction its snapshot, and
+    the id in the middle of all users'."""
 
-    Raises:
-        TimeoutError: if it takes longer than `timeout_s`.
-    """
-    row = await pool.fetchrow(
-        _queries.preview,
-        _rules(wanted),
-        wanted.eligibility_logic,
-        wanted.allow_all,
-        wanted.allowed_users,
-        wanted.allowed_roles,
-        wanted.sample_size,
-        timeout=timeout_s,
-    )
+    now: datetime
+    same_snapshot: str
+    middle: UUID
+
+
+async def start_preview(connection: Connection) -> PreviewStart:
+    """Begin a preview in a transaction that keeps its snapshot."""
+    row = await connection.fetchrow(_queries.start_preview)
+    assert row is not None, "a query without FROM always has a row"
+    return PreviewStart(row["now"], row["same_snapshot"], row["middle"] or UUID(int=0))
+
+
+async def load_people(connection: Connection, first: UUID, last: UUID, limit: int, roles: Sequence[str]) -> People:
+    """At most `limit` users with ids from first to last, by id."""
+    row = await connection.fetchrow(_queries.load_people, first, last, limit, roles)
     assert row is not None, "an aggregate always has a row"
-    counts = [
-        RuleCount(rule_key=rule.rule_key, rule_type=rule.rule_type, matching=matching)
-        for rule, matching in zip(wanted.rules, row["per_rule"], strict=True)
-    ]
-    return PreviewResult.model_validate({**row, "rules": counts})
+    return People(
+        ids=read_ids(row["ids"]),
+        registered_us=read_times(row["registered"]),
+        role_holders=read_flags(row["role_holders"]),
+    )
 
 
 def _columns(draft: OfferDraft) -> Sequence[object]:

@@ -6,8 +6,7 @@ from functools import cached_property
 from typing import Final, Literal
 from uuid import UUID
 
-import numpy as np
-
+from shared.ids import to_ids
 from shared.rules import (
     Logic,
     MinTopupsRule,
@@ -68,7 +67,7 @@ class Catalogue:
     @cached_property
     def ids(self) -> Ids:
         """Their ids, (offers,)."""
-        return np.array([offer.id.bytes for offer in self.offers], dtype="S16")
+        return to_ids(offer.id for offer in self.offers)
 
     @cached_property
     def rules(self) -> RuleTable:

@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 
 from services.segmenter.catalogue import Catalogue, SegmentOffer
+from shared.ids import places_in, to_uuids
 from shared.validity import ALWAYS, NEVER, Flags, Histories, Ids, Int64s
 
 Pair = tuple[UUID, UUID]
@@ -91,15 +92,13 @@ def arrange(rows: StoredMembers, catalogue: Catalogue, users: Users) -> Stored:
     shape = len(catalogue.offers), len(users.ids)
     valid_until_us = np.full(shape, NEVER, dtype=np.int64)
     version = np.zeros(shape, dtype=np.int64)
-    place = np.searchsorted(catalogue.ids, rows.offer)
-    known = place < len(catalogue.offers)
-    known[known] = catalogue.ids[place[known]] == rows.offer[known]
+    place, known = places_in(catalogue.ids, rows.offer)
     valid_until_us[place[known], rows.user[known]] = rows.valid_until_us[known]
     version[place[known], rows.user[known]] = rows.rules_version[known]
     strays = [
-        ((UUID(bytes=offer.ljust(16, b"\0")), users.ids[user]), until_us)
-        for offer, user, until_us in zip(
-            rows.offer[~known].tolist(), rows.user[~known].tolist(), rows.valid_until_us[~known].tolist(), strict=True
+        ((offer_id, users.ids[user]), until_us)
+        for offer_id, user, until_us in zip(
+            to_uuids(rows.offer[~known]), rows.user[~known].tolist(), rows.valid_until_us[~known].tolist(), strict=True
         )
     ]
     versions = np.array([offer.rules_version for offer in catalogue.offers], dtype=np.int64)

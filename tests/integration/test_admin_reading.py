@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from services.admin.models import Preview
+from services.admin.previewing import preview
 from shared.database import Pool
 from tests.support.admin import TWO_TOPUPS, created, editing
 
@@ -100,6 +102,24 @@ async def test_a_preview_among_no_users_counts_zero(client: httpx.AsyncClient) -
         "rules": [{"rule_key": "two-topups", "rule_type": "min_topups", "matching": 0}],
         "sample": [],
     }
+
+
+@pytest.mark.usefixtures("five_users")
+async def test_a_preview_leaves_out_transactions_of_users_nobody_knows(client: httpx.AsyncClient, pool: Pool) -> None:
+    await pool.execute("DELETE FROM users WHERE id = $1", UUID(int=2))
+    found = (await client.post("/api/offers/preview", json={"rules": [TWO_TOPUPS]})).json()
+    assert (found["total_users"], found["matching"], found["sample"]) == (4, 1, users(1))
+
+
+@pytest.mark.usefixtures("five_users")
+async def test_a_preview_that_takes_too_long_is_stopped_and_leaves_nothing_behind(pool: Pool) -> None:
+    wanted = Preview.model_validate({"rules": [TWO_TOPUPS]})
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE topup_requests")
+        with pytest.raises(TimeoutError):
+            await preview(pool, wanted, timeout_s=0.3)
+    assert pool.get_idle_size() == pool.get_size()
+    assert (await preview(pool, wanted, timeout_s=60.0)).matching == 2
 
 
 @pytest.mark.usefixtures("five_users")

@@ -1,85 +1,20 @@
 """What the segmenter reads and writes at every batch costs the same however many users there are."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import UUID, uuid4
 
-import orjson
 import pytest
 
 from services.segmenter.store import queries as segmenter
-from shared.database import Connection, Pool
+from shared.database import Pool
 from shared.histories import _queries as histories
 from shared.outbox import _queries as outbox
+from tests.support.plans import Plan, fill, plan_of
 
 NOW = datetime.now(UTC)
 BATCH = 50
 OPERATORS = [uuid4() for _ in range(3)]
-
-FILL = """
-WITH people AS (
-    INSERT INTO users (id, created_at, roles)
-    SELECT gen_random_uuid(), now(), '{client}' FROM generate_series(1, $1) RETURNING id
-), topups AS (
-    INSERT INTO topup_requests (id, user_id, operator_id, amount, status, occurred_at)
-    SELECT gen_random_uuid(), p.id, $2, 10, 'succeeded', now() - n * interval '1 day'
-    FROM people AS p CROSS JOIN generate_series(1, 5) AS n
-)
-INSERT INTO offer_segment_members (offer_id, user_id, valid_until)
-SELECT o.id, p.id, now() + random() * interval '30 days' FROM people AS p CROSS JOIN offers AS o
-"""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a query did: the tables it scanned whole, the indexes it used, the pages it touched."""
-
-    scanned: frozenset[str]
-    indexes: frozenset[str]
-    pages: int
-
-
-def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", []):
-        yield from nodes(child)
-
-
-async def plan_of(connection: Connection, query: str, *arguments: object) -> Plan:
-    """Run the query as its prepared, generic plan does, and undo it."""
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        types = [parameter.name for parameter in (await connection.prepare(query)).get_parameters()]
-        literals = [
-            await connection.fetchval(f"SELECT quote_nullable(($1::{kind})::text) || '::{kind}'", argument)
-            for kind, argument in zip(types, arguments, strict=True)
-        ]
-        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        await connection.execute(
-            f"PREPARE looked_at ({', '.join(types)}) AS {query}" if types else f"PREPARE looked_at AS {query}"
-        )
-        given = f"({', '.join(literals)})" if literals else ""
-        (document,) = orjson.loads(
-            await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE looked_at {given}")
-        )
-        await connection.execute("DEALLOCATE looked_at")
-    finally:
-        await transaction.rollback()
-    found = list(nodes(document["Plan"]))
-    return Plan(
-        scanned=frozenset(node["Relation Name"] for node in found if node["Node Type"] == "Seq Scan"),
-        indexes=frozenset(node["Index Name"] for node in found if "Index Name" in node),
-        pages=document["Plan"]["Shared Hit Blocks"] + document["Plan"]["Shared Read Blocks"],
-    )
-
-
-async def fill(pool: Pool, users: int) -> None:
-    await pool.execute(FILL, users, OPERATORS[0])
-    await pool.execute("VACUUM ANALYZE users, topup_requests, offer_segment_members")
 
 
 async def add_offers(pool: Pool, count: int) -> list[UUID]:
@@ -123,9 +58,9 @@ async def batch_plans(pool: Pool, offers: list[UUID]) -> dict[str, Plan]:
 async def plans(pool: Pool) -> tuple[dict[str, Plan], dict[str, Plan]]:
     """The plans among 3,000 users and among ten times as many."""
     offers = await add_offers(pool, 5)
-    await fill(pool, 3_000)
+    await fill(pool, 3_000, OPERATORS[0])
     few = await batch_plans(pool, offers)
-    await fill(pool, 27_000)
+    await fill(pool, 27_000, OPERATORS[0])
     return few, await batch_plans(pool, offers)
 
 
