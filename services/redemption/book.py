@@ -67,7 +67,7 @@ class Book:
         if stored is None:
             stored = self._enter(request, asked, self._decide(request, now))
         elif stored.content_hash != asked:
-            stored = stored_decision(request, asked, conflict_reply(request, now))
+            stored = stored_decision(request, asked, self._refuse_reuse(request, now))
         return Answer(request.request_id, stored.reply, stored)
 
     def offer_of(self, offer_id: UUID | None, code: str | None) -> Offer | None:
@@ -92,6 +92,10 @@ class Book:
                 return invalid_reply(request, now)
             case _:
                 assert_never(request)
+
+    def _refuse_reuse(self, request: Request, now: datetime) -> RedemptionReply:
+        """Other content under a request_id that was decided; what is no request at all is told so first."""
+        return invalid_reply(request, now) if isinstance(request, InvalidRequest) else conflict_reply(request, now)
 
     def _judge(self, purchase: Purchase, offer: Offer | None, now: datetime) -> tuple[Decision, Standing]:
         if offer is None:
