@@ -161,11 +161,13 @@ class Book:
         return purchase_reply(request, offer, decision, standing, now)
 
     def _quote_all(self, request: QuoteRequest, now: datetime) -> RedemptionReply:
+        late = request.deadline is not None and now > request.deadline
         usable = sorted(self._usable(request, now), key=lambda quoted: (-quoted.discount_amount, quoted.code))
         reply = RedemptionReply(
             request_id=request.request_id,
             command="quote",
-            status="accepted",
+            status="rejected" if late else "accepted",
+            reason="deadline_passed" if late else None,
             user_id=request.user_id,
             price=request.unit_price * request.quantity,
             decided_at=now,

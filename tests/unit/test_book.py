@@ -40,3 +40,11 @@ def test_a_valid_request_under_an_invalid_ones_request_id_is_a_conflict() -> Non
     assert answer(book)["reason"] == "idempotency_conflict"
     assert answer(book, quantity=0)["reason"] == "invalid_request"
     assert [decision.reason for decision in book.added_decisions] == ["invalid_request"]
+
+
+def test_a_quote_of_every_offer_is_refused_after_its_deadline_as_any_other_request() -> None:
+    at_the_deadline = answer(Book(), command="quote", offer_id=None, deadline=NOW.isoformat())
+    assert (at_the_deadline["status"], at_the_deadline["reason"]) == ("accepted", None)
+    late = answer(Book(), command="quote", offer_id=None, deadline=(NOW - TICK).isoformat())
+    assert (late["status"], late["reason"], late["offers"]) == ("rejected", "deadline_passed", [])
+    assert (late["price"], late["discount_amount"], late["price_paid"]) == ("100.00", "0.00", "100.00")
