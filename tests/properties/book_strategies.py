@@ -107,6 +107,7 @@ def _named_products(ids: Sequence[tuple[int | None, int | None]]) -> st.SearchSt
 
 
 _starts = st.sampled_from([None, -HOUR, timedelta(0), TICK, 2 * TICK])
+_ends = st.sampled_from([None, -TICK, timedelta(0), TICK, HOUR, HOUR])
 _lasts = st.sampled_from([TICK, 2 * TICK, 2 * HOUR])
 
 
@@ -114,7 +115,7 @@ _lasts = st.sampled_from([TICK, 2 * TICK, 2 * HOUR])
 def _windows(draw: st.DrawFn) -> Window:
     starts_in = draw(_starts)
     if starts_in is None:
-        return Window(None, draw(_starts))
+        return Window(None, draw(_ends))
     return Window(starts_in, draw(st.one_of(st.none(), _lasts.map(lambda lasts: starts_in + lasts))))
 
 
@@ -149,8 +150,9 @@ _revisions: st.SearchStrategy[Revision] = _weighted(
 )
 _edits = st.builds(Edit, st.sampled_from([0, 0, 0, 1]), _revisions)
 _waits = _weighted(
-    (3, st.builds(Pass, st.sampled_from([timedelta(0), TICK, HOUR]))),
-    (2, st.builds(ReachEdge, st.integers(-1, 1))),
+    (3, st.builds(Pass, st.sampled_from([timedelta(0), timedelta(0), TICK, HOUR]))),
+    (2, st.builds(ReachEdge, st.just("window"), st.integers(-1, 1))),
+    (1, st.builds(ReachEdge, st.just("deadline"), st.integers(-1, 1))),
 )
 _doing = _weighted(
     (6, _batches),

@@ -152,8 +152,9 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class ReachEdge:
-    """The next instant comes at which an offer starts or ends or a deadline passes, give or take microseconds."""
+    """The next instant comes at which an offer starts or ends, or a deadline passes, give or take microseconds."""
 
+    of: Literal["window", "deadline"]
     ticks: int
 
 

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 from uuid import UUID
 
 import orjson
@@ -88,7 +88,7 @@ class World:
             case Pass():
                 self.now += wait.time
             case ReachEdge():
-                ahead = [edge for edge in self._edges() if edge > self.now]
+                ahead = [edge for edge in self._edges(wait.of) if edge is not None and edge > self.now]
                 self.now = max(self.now, min(ahead, default=self.now) + wait.ticks * TICK)
             case _:
                 assert_never(wait)
@@ -140,10 +140,10 @@ class World:
         assert said == expected, asked
         self.model.keep(asked, reply, self.now)
 
-    def _edges(self) -> list[datetime]:
-        windows = [edge for terms in self.model.terms.values() for edge in (terms.starts_at, terms.ends_at)]
-        deadlines = [asked.deadline for batch in self._batches for asked, _ in batch]
-        return [edge for edge in (*windows, *deadlines) if edge is not None]
+    def _edges(self, of: Literal["window", "deadline"]) -> list[datetime | None]:
+        if of == "deadline":
+            return [asked.deadline for batch in self._batches for asked, _ in batch]
+        return [edge for terms in self.model.terms.values() for edge in (terms.starts_at, terms.ends_at)]
 
     def _message(self, item: Purchase | Revocation | Repeat, batch: Sequence[Message]) -> Message:
         earlier = [asked for sent in (*self._batches, batch) for asked, _ in sent]
