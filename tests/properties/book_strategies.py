@@ -60,7 +60,7 @@ def _asking(command: Literal["redeem", "quote"], named: st.SearchStrategy[Naming
         named=named,
         user=_users,
         product=st.sampled_from([0, 0, 1, None]),
-        mapping=st.sampled_from([None, 0, 1]),
+        mapping=st.sampled_from([0, 0, 1, None]),
         quantity=_quantities,
         unit_cents=_prices,
         deadline_in=_deadlines,
@@ -103,7 +103,8 @@ def _named_products(ids: Sequence[tuple[int | None, int | None]]) -> st.SearchSt
         st.builds(NamedProduct, st.just(product), st.just(mapping), own_prices, st.sampled_from([None, 1, 2]))
         for product, mapping in ids
     ]
-    return st.lists(st.one_of(terms), max_size=3, unique_by=lambda named: (named.product, named.mapping)).map(tuple)
+    some = st.tuples(*(st.one_of(one, one, st.none()) for one in terms))
+    return some.map(lambda drawn: tuple(named for named in drawn if named is not None))
 
 
 _starts = st.sampled_from([None, -HOUR, timedelta(0), TICK, 2 * TICK])
