@@ -1,0 +1,25 @@
+"""Messages that fuzzing found: each once stopped a partition, or was answered in a form the contract excludes."""
+
+from uuid import UUID
+
+import orjson
+import pytest
+
+from services.redemption.requests import InvalidRequest, content_hash, read_request
+
+REQUEST = {"request_id": str(UUID(int=1)), "user_id": str(UUID(int=2)), "offer_id": str(UUID(int=3))}
+
+
+@pytest.mark.parametrize("depth", [255, 300, 1_000, 100_000])
+def test_a_message_nested_deeper_than_can_be_written_is_unreadable(depth: int) -> None:
+    """It has no content hash, so it can't be decided: raising here dead-letters it alone."""
+    value = orjson.dumps(REQUEST | {"note": "@"}).replace(b'"@"', b"[" * depth + b"]" * depth)
+    with pytest.raises(ValueError, match="recursion limit exceeded"):
+        read_request(value)
+
+
+def test_what_can_be_read_has_a_content_hash() -> None:
+    value = orjson.dumps(REQUEST | {"note": "@"}).replace(b'"@"', b"[" * 240 + b"]" * 240)
+    invalid = read_request(value)
+    assert isinstance(invalid, InvalidRequest)
+    assert len(content_hash(invalid)) == 32
