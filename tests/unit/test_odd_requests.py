@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from services.redemption.requests import InvalidRequest, content_hash, read_request
+from shared.events.redemption_requests import RedeemRequest
 
 REQUEST = {"request_id": str(UUID(int=1)), "user_id": str(UUID(int=2)), "offer_id": str(UUID(int=3))}
 
@@ -23,3 +24,12 @@ def test_what_can_be_read_has_a_content_hash() -> None:
     invalid = read_request(value)
     assert isinstance(invalid, InvalidRequest)
     assert len(content_hash(invalid)) == 32
+
+
+@pytest.mark.parametrize("unit_price", ["-0", "-0.00", -0.0])
+def test_minus_zero_is_zero(unit_price: str | float) -> None:
+    plain, odd = (read_request(orjson.dumps(REQUEST | {"unit_price": price})) for price in ("0.00", unit_price))
+    assert isinstance(odd, RedeemRequest)
+    assert f"{odd.unit_price:.2f}" == "0.00"
+    assert odd == plain
+    assert content_hash(odd) == content_hash(plain)
