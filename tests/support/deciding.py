@@ -23,10 +23,12 @@ def redemption_handler(pool: Pool, publisher: Publisher | None = None) -> Redemp
     return RedemptionHandler(pool, ReplyRouter(publisher or Publisher(NOWHERE, "test")), "")
 
 
-def request_record(offset: int, value: bytes | None) -> ConsumerRecord[bytes | None, bytes | None]:
-    """A record of the one partition of `redemption.requests`; its correlation id is its offset."""
-    headers = (("correlation_id", b"%d" % offset),)
-    return ConsumerRecord(REDEMPTION_REQUESTS, 0, offset, 0, 0, None, value, None, 0, 0, headers)
+def request_record(
+    offset: int, value: bytes | None, key: bytes | None = None, headers: Sequence[tuple[str, bytes | None]] = ()
+) -> ConsumerRecord[bytes | None, bytes | None]:
+    """A record of the one partition of `redemption.requests`; its first correlation id is its offset."""
+    all_headers = (("correlation_id", b"%d" % offset), *headers)
+    return ConsumerRecord(REDEMPTION_REQUESTS, 0, offset, 0, 0, key, value, None, 0, 0, all_headers)
 
 
 async def replies_to(handler: RedemptionHandler, values: Sequence[bytes]) -> list[bytes]:

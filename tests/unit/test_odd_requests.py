@@ -6,7 +6,10 @@ import orjson
 import pytest
 
 from services.redemption.requests import InvalidRequest, content_hash, read_request
+from services.redemption.routing import ReplyRouter
 from shared.events.redemption_requests import RedeemRequest
+from tests.support.deciding import request_record
+from tests.support.feeding import KeepingPublisher
 
 REQUEST = {"request_id": str(UUID(int=1)), "user_id": str(UUID(int=2)), "offer_id": str(UUID(int=3))}
 
@@ -33,3 +36,24 @@ def test_minus_zero_is_zero(unit_price: str | float) -> None:
     assert f"{odd.unit_price:.2f}" == "0.00"
     assert odd == plain
     assert content_hash(odd) == content_hash(plain)
+
+
+@pytest.mark.parametrize(
+    ("asked", "partition"),
+    [
+        (b"0", 0),
+        (b"2", 2),
+        (b"002", 2),
+        (b"3", None),
+        (b"-1", None),
+        (b"", None),
+        (b"9" * 10, None),
+        (b"9" * 5_000, None),
+    ],
+)
+async def test_a_reply_goes_to_the_partition_asked_for_if_there_is_one(asked: bytes, partition: int | None) -> None:
+    router = ReplyRouter(KeepingPublisher({"answers": 3}))
+    record = request_record(0, b"", None, [("reply_to", b"answers"), ("reply_partition", asked)])
+    await router.learn([record])
+    reply = router.reply(record, UUID(int=1), "{}")
+    assert (reply.topic, reply.partition) == ("answers", partition)
