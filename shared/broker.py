@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -17,6 +17,10 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 
 from shared.errors import ConfigurationError, DeliveryError
 from shared.settings import KafkaSettings
+
+MESSAGE_BYTES_MAX: Final = 10 * 1024 * 1024
+"""The largest message published. Dead letters are larger than the messages they keep, which may be as large as Kafka's
+usual limit of 1 MiB, or larger where their sender compressed them."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -99,6 +103,7 @@ class Publisher:
             "enable_idempotence": settings.kafka_idempotent_producer,
             "linger_ms": 0,
             "max_batch_size": 256 * 1024,
+            "max_request_size": MESSAGE_BYTES_MAX,
         }
         self._producer: AIOKafkaProducer | None = None
 

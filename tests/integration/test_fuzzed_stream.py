@@ -31,6 +31,8 @@ GROUP: Final = 8
 """A good request follows so many fuzzed messages."""
 MARK: Final = "test.number"
 COMMITTED_S_MAX: Final = 30.0
+KAFKA_BYTES_MAX: Final = 1024 * 1024
+"""What Kafka's clients and brokers take in one message unless told otherwise."""
 
 Fuzzed = tuple[bytes | None, bytes | None, fuzz.Headers]
 streams = st.lists(
@@ -118,3 +120,14 @@ async def test_all_offsets_are_committed_and_each_message_answered_or_dead(
     for number, request_id in good:
         (reply,) = answers[number]
         assert (reply["request_id"], reply["status"], reply["price_paid"]) == (request_id, "accepted", "90.00")
+
+
+@pytest.mark.parametrize("overhead", [100, 400])
+async def test_a_message_as_large_as_kafka_takes_does_not_hold_up_its_partition(stream: Stream, overhead: int) -> None:
+    """With what is said about it, its dead letter is larger than that."""
+    largest = await stream.send(b"x" * (KAFKA_BYTES_MAX - overhead), b"key", ())
+    after = await stream.send(orjson.dumps(redeem(fuzz.OFFER)), b"key", ())
+    await stream.consumed()
+    answers = await stream.answers()
+    assert answers[largest] == [{}]
+    assert [reply["status"] for reply in answers[after]] == ["accepted"]
