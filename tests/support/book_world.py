@@ -54,7 +54,7 @@ Message = tuple[Asked, Spelling]
 
 
 class World:
-    """Offers, users, the clock and the two books. Its ids were never used before."""
+    """Offers, users, the clock and the two books. Ids were never used before, and run against the codes."""
 
     def __init__(self, database: ClockedDatabase, offers: int, roles: Sequence[str]) -> None:
         """One user for each role; nothing is stored before `begin`."""
@@ -62,7 +62,7 @@ class World:
         self._ids = itertools.count(number + 1000)
         self.offers = [UUID(int=number + 100 + offer) for offer in range(offers)]
         self.users = [UUID(int=number + 200 + user) for user in range(len(roles))]
-        codes = {offer: f"CODE-{place}" for place, offer in enumerate(self.offers)}
+        codes = {offer: f"CODE-{offers - place}" for place, offer in enumerate(self.offers)}
         by_user = zip(self.users, roles, strict=True)
         self.model = BookModel(codes, {user: frozenset([role]) for user, role in by_user})
         self.model.terms = {offer: Terms() for offer in self.offers}
