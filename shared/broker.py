@@ -10,7 +10,7 @@ import ssl
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -19,6 +19,10 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 from shared.errors import ConfigurationError, DeliveryError
 from shared.partitioning import partitions_of
 from shared.settings import KafkaSettings
+
+MESSAGE_BYTES_MAX: Final = 10 * 1024 * 1024
+"""The largest message published. Dead letters are larger than the messages they keep, which may be as large as Kafka's
+usual limit of 1 MiB, or larger where their sender compressed them."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -103,6 +107,7 @@ class Publisher:
             "enable_idempotence": settings.kafka_idempotent_producer,
             "linger_ms": 0,
             "max_batch_size": 256 * 1024,
+            "max_request_size": MESSAGE_BYTES_MAX,
         }
         self._producer: AIOKafkaProducer | None = None
 

@@ -7,7 +7,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from shared.broker import client_options
+from shared.broker import MESSAGE_BYTES_MAX, client_options
 from shared.errors import DeliveryError
 from shared.settings import KafkaSettings
 
@@ -49,11 +49,7 @@ async def create_topics(settings: KafkaSettings, names: Sequence[str] = ALL) -> 
     try:
         wanted = [settings.kafka_topic_prefix + name for name in names]
         existing = set(await admin.list_topics())
-        missing = [
-            NewTopic(name, settings.kafka_partitions, settings.kafka_replication_factor)
-            for name in wanted
-            if name not in existing
-        ]
+        missing = [_new_topic(name, settings) for name in wanted if name not in existing]
         if not missing:
             return []
         response = await admin.create_topics(missing)
@@ -65,6 +61,13 @@ async def create_topics(settings: KafkaSettings, names: Sequence[str] = ALL) -> 
         return [topic.name for topic in missing]
     finally:
         await admin.close()
+
+
+def _new_topic(name: str, settings: KafkaSettings) -> NewTopic:
+    """A dead letter that its topic does not take would hold its partition up for ever, so those take large ones."""
+    dead_letters = name.endswith(dead_letter_topic(""))
+    configs = {"max.message.bytes": str(MESSAGE_BYTES_MAX)} if dead_letters else {}
+    return NewTopic(name, settings.kafka_partitions, settings.kafka_replication_factor, topic_configs=configs)
 
 
 async def _until_visible(admin: AIOKafkaAdminClient, names: set[str]) -> None:

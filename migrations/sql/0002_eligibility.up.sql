@@ -1,4 +1,4 @@
--- The reference meaning of eligibility, exact at any instant. services/segmenter/validity.py is the fast path.
+-- The reference meaning of eligibility, exact at any instant. shared/validity.py is the fast path.
 
 CREATE FUNCTION eligibility_rule_outcome(
     p_rule_type text, p_params jsonb, p_user_id uuid, p_at timestamptz,

@@ -76,7 +76,7 @@ class Book:
         if stored is None:
             stored = self._enter(request.request_id, asked, self._decide(request))
         elif stored.content_hash != asked.hash:
-            stored = stored_decision(request.request_id, asked, conflict_reply(request, self.now))
+            stored = stored_decision(request.request_id, asked, self._refuse_reuse(request))
         return Answer(request.request_id, stored.reply, stored)
 
     def offer_of(self, offer_id: UUID | None, code: str | None) -> Offer | None:
@@ -101,6 +101,12 @@ class Book:
                 return invalid_reply(request, self.now)
             case _:
                 assert_never(request)
+
+    def _refuse_reuse(self, request: Request) -> RedemptionReply:
+        """Other content under a request_id that was decided; what is no request at all is told so first."""
+        if isinstance(request, InvalidRequest):
+            return invalid_reply(request, self.now)
+        return conflict_reply(request, self.now)
 
     def _judge(self, purchase: Purchase, offer: Offer | None) -> tuple[Decision, Standing]:
         if offer is None:
@@ -169,11 +175,13 @@ class Book:
         return purchase_reply(request, offer, decision, standing, self.now)
 
     def _quote_all(self, request: QuoteRequest) -> RedemptionReply:
+        late = request.deadline is not None and self.now > request.deadline
         usable = sorted(self._usable(request), key=lambda quoted: (-quoted.discount_amount, quoted.code))
         reply = RedemptionReply(
             request_id=request.request_id,
             command="quote",
-            status="accepted",
+            status="rejected" if late else "accepted",
+            reason="deadline_passed" if late else None,
             user_id=request.user_id,
             price=request.unit_price * request.quantity,
             decided_at=self.now,

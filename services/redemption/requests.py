@@ -46,6 +46,7 @@ def _answerable(value: bytes, error: str) -> InvalidRequest | None:
     try:
         content = orjson.loads(value)
         request_id = UUID(content["request_id"])
+        orjson.dumps(content)  # It reads deeper nesting than it writes, and content_hash must write it.
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
     command: Command = "redeem"

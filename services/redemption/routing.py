@@ -16,6 +16,8 @@ from shared.topics import REDEMPTION_REPLIES
 KNOWN_S = 300.0
 UNKNOWN_S = 10.0
 TOPICS_MAX = 10_000
+PARTITION_DIGITS_MAX = 9
+"""Kafka counts partitions in 32 bits; Python refuses to read numbers of thousands of digits."""
 
 log = get_logger(__name__)
 
@@ -66,6 +68,6 @@ def _reply_to(record: KafkaRecord) -> str | None:
 
 def _reply_partition(record: KafkaRecord, count: int) -> int | None:
     text = _header(record, "reply_partition")
-    if text is None or not text.isdecimal() or int(text) >= count:
+    if text is None or not text.isdecimal() or len(text) > PARTITION_DIGITS_MAX or int(text) >= count:
         return None
     return int(text)

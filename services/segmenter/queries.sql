@@ -178,12 +178,16 @@ ORDER BY b.offer_id FOR UPDATE OF b SKIP LOCKED
 
 -- name: next_users
 -- The next users of a rebuild, in id order.
-SELECT u.id FROM users AS u WHERE $1::uuid IS NULL OR u.id > $1 ORDER BY u.id LIMIT $2
+SELECT u.id FROM users AS u
+WHERE u.id >= coalesce($1::uuid, '00000000-0000-0000-0000-000000000000') AND u.id IS DISTINCT FROM $1
+ORDER BY u.id LIMIT $2
 
 -- name: next_members
 -- The next members of an offer that keeps none any more, in id order.
 SELECT m.user_id AS id FROM offer_segment_members AS m
-WHERE m.offer_id = $3 AND ($1::uuid IS NULL OR m.user_id > $1) ORDER BY m.user_id LIMIT $2
+WHERE m.offer_id = $3 AND m.user_id >= coalesce($1::uuid, '00000000-0000-0000-0000-000000000000')
+    AND m.user_id IS DISTINCT FROM $1
+ORDER BY m.user_id LIMIT $2
 
 -- name: advance_rebuilds
 -- Notes the progress of rebuilds that went on together.

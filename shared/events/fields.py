@@ -31,6 +31,7 @@ def rfc3339(moment: datetime) -> str:
 Money = Annotated[
     Decimal,
     Field(ge=0, max_digits=12, decimal_places=2),
+    AfterValidator(abs),  # Of what is not below zero, only minus zero changes.
     PlainSerializer(lambda amount: f"{amount:.2f}", return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": r"^\d{1,10}(\.\d{1,2})?$", "examples": ["50.00"]}),
 ]

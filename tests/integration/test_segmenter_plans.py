@@ -48,7 +48,7 @@ async def batch_plans(pool: Pool, offers: list[UUID]) -> dict[str, Plan]:
         "lock_lapsed": (segmenter.lock_lapsed, (1_000,)),
         "find_lapsing": (segmenter.find_lapsing, (soon, soon + timedelta(minutes=1))),
         "seconds_to_next_lapse": (segmenter.seconds_to_next_lapse, ()),
-        "next_users": (segmenter.next_users, (ids[0], BATCH)),
+        "next_users": (segmenter.next_users, (ids[-1], BATCH)),
     }
     async with pool.acquire() as connection:
         return {name: await plan_of(connection, query, *arguments) for name, (query, arguments) in wanted.items()}

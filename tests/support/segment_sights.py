@@ -9,15 +9,12 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from services.redemption.handler import RedemptionHandler
-from services.redemption.routing import ReplyRouter
-from shared.broker import Publisher
 from shared.database import Pool
 from shared.events.redemption_replies import Reason
 from shared.events.redemption_requests import QuoteRequest, RedeemRequest
 from shared.events.segments_changed import SegmentChanged
-from shared.settings import KafkaSettings
 from shared.topics import SEGMENTS_CHANGED
+from tests.support.deciding import redemption_handler
 from tests.support.messages import received
 
 Pair = tuple[UUID, UUID]
@@ -118,8 +115,7 @@ class Checkouts:
     """Ask the redemption service whether offers may be used."""
 
     def __init__(self, pool: Pool) -> None:
-        nowhere = Publisher(KafkaSettings(kafka_bootstrap_servers="localhost:1"), "test")
-        self._redemption = RedemptionHandler(pool, ReplyRouter(nowhere), "")
+        self._redemption = redemption_handler(pool)
 
     async def refusals(self, command: Literal["quote", "redeem"], pairs: Sequence[Pair]) -> dict[Pair, str | None]:
         """Why each user may not use each offer; None where it may be used. A redeem uses it."""

@@ -111,6 +111,7 @@ def test_a_service_without_settings_names_each_of_them(
     assert sorted(capsys.readouterr().err.splitlines()) == [
         "error: OFFERS_DATABASE_URL: is not set",
         "error: OFFERS_KAFKA_BOOTSTRAP_SERVERS: is not set",
+        "error: OFFERS_REDIS_URL: is not set",
     ]
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from shared.batches import KafkaRecord
 from shared.broker import Outgoing, Publisher, client_options
-from shared.consuming import KafkaRecord
 from shared.service import background, run_service
 from shared.settings import BatchSettings, KafkaSettings, load_settings
 from shared.topics import REDEMPTION_REQUESTS

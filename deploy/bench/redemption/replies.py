@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.bench.backlog import Stalled
 from deploy.bench.pacing import EVENTS_PER_S, Latencies, latencies, send_paced
+from shared.batches import KafkaRecord
 from shared.broker import Outgoing, Publisher, client_options
 from shared.client.redemption import request_message
-from shared.consuming import KafkaRecord
 from shared.events.redemption_requests import RedeemRequest
 from shared.settings import KafkaSettings
 from shared.topics import REDEMPTION_REPLIES
