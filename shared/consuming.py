@@ -126,6 +126,10 @@ class Consumer(Generic[M]):
     async def finish(self) -> None:
         """Take no more batches in, and wait for those under way."""
         self._ending.set()
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait for the batches under way."""
         await asyncio.gather(*self._underway.values())
 
     async def _process(self, batch: Batch[Any]) -> None:

@@ -20,6 +20,7 @@ from shared.telemetry import get_logger
 from shared.topics import AUDIT_EVENTS
 
 SERVICE = "redemption"
+ATTEMPTS = 3
 
 log = get_logger(__name__)
 
@@ -48,11 +49,16 @@ class RedemptionHandler:
         return outgoing
 
     async def _answers(self, requests: Sequence[Request]) -> list[Answer]:
-        try:
-            return await self._decide(requests)
-        except (OfferEdited, UniqueViolationError) as error:
-            # A unique violation: another worker decided one of these requests meanwhile, or long ago.
-            log.info("batch decided again", action="batch.again", error=repr(error))
+        """Decide and store; again, carefully, where others came between.
+
+        A unique violation means that another worker decided one of these requests meanwhile (its decision is
+        the answer from now on), or somebody did so long ago that only the redemption is left.
+        """
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return await self._decide(requests, careful=attempt > 0)
+            except (OfferEdited, UniqueViolationError) as error:
+                log.info("batch decided again", action="batch.again", requests=len(requests), error=repr(error))
         return await self._decide(requests, careful=True)
 
     async def _decide(self, requests: Sequence[Request], *, careful: bool = False) -> list[Answer]:

@@ -1,9 +1,11 @@
 """Feeds records to the redemption service's consumer without a broker, and keeps what it publishes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Final
+
+from aiokafka import TopicPartition
 
 from services.redemption.handler import SERVICE
 from services.redemption.requests import Request, read_request
@@ -49,12 +51,16 @@ class Delivery:
 
     @property
     def consumer(self) -> SimpleNamespace:
-        """Where a batch is rewound."""
-        return SimpleNamespace(seek=lambda partition, offset: self.rewound.append(offset))
+        """Where a batch is committed or rewound."""
+        return SimpleNamespace(
+            assignment=lambda: {TopicPartition(record.topic, record.partition) for record in self.raw_message},
+            commit=self._commit,
+            seek=lambda partition, offset: self.rewound.append(offset),
+        )
 
-    async def ack(self) -> None:
-        """Its offsets are committed."""
-        self.acknowledged = True
+    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        ends = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in self.raw_message}
+        self.acknowledged = offsets == ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class FedConsumer:
         delivery = Delivery(records)
         self._publisher.published.clear()
         await self._consumer.consume(await self._consumer.subscription()["decoder"](delivery))
+        await self._consumer.settled()
         assert delivery.acknowledged, "the offsets are not committed"
         assert not delivery.rewound, "the batch would come again"
         return outcome_of(self._publisher.published)
