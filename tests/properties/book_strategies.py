@@ -52,7 +52,11 @@ _prices = st.sampled_from([10_000, 1_999, 3_333, 1, 5, 0, 999_999])
 _quantities = st.sampled_from([1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 7, 7, 0])
 
 
-def _asking(command: Literal["redeem", "quote"], named: st.SearchStrategy[Naming]) -> st.SearchStrategy[Purchase]:
+def _asking(
+    command: Literal["redeem", "quote"],
+    named: st.SearchStrategy[Naming],
+    deadlines: st.SearchStrategy[timedelta | None],
+) -> st.SearchStrategy[Purchase]:
     return st.builds(
         Purchase,
         command=st.just(command),
@@ -63,14 +67,15 @@ def _asking(command: Literal["redeem", "quote"], named: st.SearchStrategy[Naming
         mapping=st.sampled_from([0, 0, 1, None]),
         quantity=_quantities,
         unit_cents=_prices,
-        deadline_in=_deadlines,
+        deadline_in=deadlines,
         spelling=_spellings,
     )
 
 
 _purchases = _weighted(
-    (6, _asking("redeem", st.sampled_from(["id", "code"]))),
-    (1, _asking("quote", st.sampled_from(["id", "code", "not"]))),
+    (6, _asking("redeem", st.sampled_from(["id", "code"]), _deadlines)),
+    (1, _asking("quote", st.sampled_from(["id", "code"]), _deadlines)),
+    (1, _asking("quote", st.just("not"), st.none() | _near)),
 )
 _revocations = st.builds(
     Revocation,

@@ -128,7 +128,7 @@ _header_names = st.sampled_from(["correlation_id", "content-type", "reply_to", "
 )
 _reply_topics = st.just(REPLY_TOPIC.encode()) | st.sampled_from([b"no.such.topic", b"", b"\xff", b"a/b c", b"x" * 300])
 _reply_partitions = st.sampled_from([
-    b"0", b"2", b"3", b"-1", b"+1", b" 1", b"1.0", b"", b"\xff", "²".encode(), "٣".encode(), b"00", b"9" * 30,
+    b"0", b"2", b"3", b"7", b"-1", b"+1", b" 1", b"1.0", b"", b"\xff", "²".encode(), "٣".encode(), b"00", b"9" * 30,
     b"9" * 5_000,
 ])  # fmt: skip
 _routed = st.tuples(
