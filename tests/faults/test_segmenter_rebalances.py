@@ -16,10 +16,10 @@ from shared.settings import KafkaSettings
 from shared.topics import SEGMENTS_CHANGED, TOPUPS, USERS, dead_letter_topic
 from tests.support.campaign import add_offer
 from tests.support.read_models import ReadModels, stored_topups, stored_users
-from tests.support.segmenter_processes import SegmenterProcesses, segmenter_processes
 from tests.support.topup_stream import TopupStream
 from tests.support.traffic import Event, Traffic, read_all
 from tests.support.waiting import until
+from tests.support.worker_processes import WorkerProcesses, worker_processes
 
 USERS_TOTAL: Final = 300
 TOPUPS_TOTAL: Final = 2_400
@@ -47,7 +47,7 @@ async def test_rebalances_and_a_killed_worker_lose_nothing_and_double_nothing(
     stream = TopupStream(random.Random(seed), users=USERS_TOTAL, operators=4)
     events = stream.events(TOPUPS_TOTAL)
     edited = await add_offers(pool, stream.operators)
-    async with segmenter_processes(database_url, kafka, tmp_path) as workers, Traffic(kafka) as traffic:
+    async with worker_processes("segmenter", database_url, kafka, tmp_path) as workers, Traffic(kafka) as traffic:
         await come_and_go(pool, workers, traffic, events, edited)
         await check_read_models(pool, events)
     assert await read_all(kafka, dead_letter_topic(TOPUPS)) == []
@@ -81,7 +81,7 @@ def rule(rule_type: str, **params: Any) -> dict[str, Any]:
 
 
 async def come_and_go(
-    pool: Pool, workers: SegmenterProcesses, traffic: Traffic, events: Sequence[Event], edited: UUID
+    pool: Pool, workers: WorkerProcesses, traffic: Traffic, events: Sequence[Event], edited: UUID
 ) -> None:
     """Two workers take the stream up, one more comes and goes, another comes, and one of the first is killed."""
     first, second = await asyncio.gather(workers.start("first"), workers.start("second"))
