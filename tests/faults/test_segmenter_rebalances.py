@@ -1,7 +1,6 @@
 """Segmenter workers that come, go and die in mid-stream: every topup counts once, every change is told once."""
 
 import asyncio
-import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from shared.settings import KafkaSettings
 from shared.topics import SEGMENTS_CHANGED, TOPUPS, USERS, dead_letter_topic
 from tests.support.campaign import add_offer
 from tests.support.read_models import ReadModels, stored_topups, stored_users
+from tests.support.seed import printed_seed
 from tests.support.topup_stream import TopupStream
 from tests.support.traffic import Event, Traffic, read_all
 from tests.support.waiting import until
@@ -42,9 +42,7 @@ LEFT JOIN offer_segment_members AS m ON m.offer_id = o.id AND m.user_id = u.id
 async def test_rebalances_and_a_killed_worker_lose_nothing_and_double_nothing(
     pool: Pool, database_url: str, kafka: KafkaSettings, tmp_path: Path
 ) -> None:
-    seed = int(os.environ.get("FAULT_SEED", random.randrange(10**6)))
-    print(f"FAULT_SEED={seed}")  # noqa: T201 - shown when the test fails
-    stream = TopupStream(random.Random(seed), users=USERS_TOTAL, operators=4)
+    stream = TopupStream(random.Random(printed_seed()), users=USERS_TOTAL, operators=4)
     events = stream.events(TOPUPS_TOTAL)
     edited = await add_offers(pool, stream.operators)
     async with worker_processes("segmenter", database_url, kafka, tmp_path) as workers, Traffic(kafka) as traffic:
