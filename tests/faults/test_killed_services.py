@@ -18,6 +18,7 @@ from shared.events.redemption_requests import RedeemRequest
 from shared.events.topups import TopupEvent
 from shared.settings import DatabaseSettings
 from tests.support.campaign import add_offer
+from tests.support.seed import printed_seed
 from tests.support.stack import RunningStack, running_stack
 from tests.support.waiting import until
 
@@ -69,9 +70,7 @@ async def redeem_all(client: RedemptionClient, requests: list[RedeemRequest], pa
 
 
 async def test_every_request_is_answered_and_the_books_are_right(tmp_path: Path) -> None:
-    seed = int(os.environ.get("FAULT_SEED", random.randrange(10**6)))
-    print(f"FAULT_SEED={seed}")  # noqa: T201 - shown when the test fails
-    chance = random.Random(seed)
+    chance = random.Random(printed_seed())
     async with running_stack(tmp_path, "--workers", "2") as stack:
         settings = DatabaseSettings(database_url=stack.ready["database_url"])
         async with (

@@ -1,7 +1,6 @@
 """Segmenter workers that come, go and die in mid-stream: every topup counts once, every change is told once."""
 
 import asyncio
-import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +15,11 @@ from shared.settings import KafkaSettings
 from shared.topics import SEGMENTS_CHANGED, TOPUPS, USERS, dead_letter_topic
 from tests.support.campaign import add_offer
 from tests.support.read_models import ReadModels, stored_topups, stored_users
-from tests.support.segmenter_processes import SegmenterProcesses, segmenter_processes
+from tests.support.seed import printed_seed
 from tests.support.topup_stream import TopupStream
 from tests.support.traffic import Event, Traffic, read_all
 from tests.support.waiting import until
+from tests.support.worker_processes import WorkerProcesses, worker_processes
 
 USERS_TOTAL: Final = 300
 TOPUPS_TOTAL: Final = 2_400
@@ -42,12 +42,10 @@ LEFT JOIN offer_segment_members AS m ON m.offer_id = o.id AND m.user_id = u.id
 async def test_rebalances_and_a_killed_worker_lose_nothing_and_double_nothing(
     pool: Pool, database_url: str, kafka: KafkaSettings, tmp_path: Path
 ) -> None:
-    seed = int(os.environ.get("FAULT_SEED", random.randrange(10**6)))
-    print(f"FAULT_SEED={seed}")  # noqa: T201 - shown when the test fails
-    stream = TopupStream(random.Random(seed), users=USERS_TOTAL, operators=4)
+    stream = TopupStream(random.Random(printed_seed()), users=USERS_TOTAL, operators=4)
     events = stream.events(TOPUPS_TOTAL)
     edited = await add_offers(pool, stream.operators)
-    async with segmenter_processes(database_url, kafka, tmp_path) as workers, Traffic(kafka) as traffic:
+    async with worker_processes("segmenter", database_url, kafka, tmp_path) as workers, Traffic(kafka) as traffic:
         await come_and_go(pool, workers, traffic, events, edited)
         await check_read_models(pool, events)
     assert await read_all(kafka, dead_letter_topic(TOPUPS)) == []
@@ -81,7 +79,7 @@ def rule(rule_type: str, **params: Any) -> dict[str, Any]:
 
 
 async def come_and_go(
-    pool: Pool, workers: SegmenterProcesses, traffic: Traffic, events: Sequence[Event], edited: UUID
+    pool: Pool, workers: WorkerProcesses, traffic: Traffic, events: Sequence[Event], edited: UUID
 ) -> None:
     """Two workers take the stream up, one more comes and goes, another comes, and one of the first is killed."""
     first, second = await asyncio.gather(workers.start("first"), workers.start("second"))

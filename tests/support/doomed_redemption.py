@@ -1,0 +1,118 @@
+"""The redemption service as it is, but for a signal it sends itself at a named point of its work.
+
+Run as `python -m tests.support.doomed_redemption POINT TIMES SIGNAL`: the TIMES-th time the point is reached, the
+process sends itself SIGKILL or SIGSTOP. Small batches are let pass, so that the blow always falls on much work.
+This is the only module of the tests that knows where the points are.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+from unittest.mock import patch
+
+from asyncpg.transaction import Transaction
+
+from services.redemption.app import serve
+from services.redemption.handler import RedemptionHandler
+from shared.broker import Outgoing, Publisher
+from shared.consuming import Batch
+from shared.service import run_service
+
+BATCH_MIN: Final = 10
+
+
+class Point(StrEnum):
+    """Where in its work on a batch a worker is struck."""
+
+    AFTER_POLL = "after-poll"
+    """It holds a batch and has done nothing about it."""
+    IN_TRANSACTION = "in-transaction"
+    """Everything is written, nothing is committed."""
+    BEFORE_PUBLISH = "before-publish"
+    """The transaction is committed, nobody has been told."""
+    HALF_PUBLISHED = "half-published"
+    """The cluster has half of the batch's messages."""
+    BEFORE_OFFSETS = "before-offsets"
+    """The cluster has all of the batch's messages, its offsets are not committed."""
+
+
+@dataclass(slots=True)
+class Doom:
+    """Strikes this process the n-th time it reaches the point."""
+
+    point: Point
+    times: int
+    signal: signal.Signals
+    batch: int = 0
+    """How many requests the worker has in hand."""
+
+    def at(self, point: Point) -> bool:
+        """Whether this is where and when to strike."""
+        if point is not self.point or self.batch < BATCH_MIN:
+            return False
+        self.times -= 1
+        return self.times == 0
+
+    def strike(self) -> None:
+        os.kill(os.getpid(), self.signal)
+
+    def reach(self, point: Point) -> None:
+        """Strike, if this is where and when."""
+        if self.at(point):
+            self.strike()
+
+
+@contextmanager
+def doomed(doom: Doom) -> Iterator[None]:
+    """While the block runs, the service's steps report to the doom as they reach the points."""
+    handle, leave = RedemptionHandler.__call__, Transaction.__aexit__
+    publish, commit = Publisher.publish_all, Batch.commit
+
+    async def handling(handler: RedemptionHandler, received: Sequence[Any]) -> list[Outgoing]:
+        doom.batch = len(received)
+        doom.reach(Point.AFTER_POLL)
+        return await handle(handler, received)
+
+    async def leaving(transaction: Transaction, kind: Any, error: Any, trace: Any) -> None:
+        if error is None:
+            doom.reach(Point.IN_TRANSACTION)
+        await leave(transaction, kind, error, trace)
+
+    async def publishing(publisher: Publisher, messages: Iterable[Outgoing]) -> None:
+        outgoing = list(messages)
+        doom.reach(Point.BEFORE_PUBLISH)
+        if doom.at(Point.HALF_PUBLISHED):
+            await publish(publisher, outgoing[: len(outgoing) // 2])
+            doom.strike()
+        await publish(publisher, outgoing)
+
+    async def committing(batch: Batch[Any]) -> None:
+        doom.reach(Point.BEFORE_OFFSETS)
+        await commit(batch)
+
+    with ExitStack() as patched:
+        patched.enter_context(patch.object(RedemptionHandler, "__call__", handling))
+        patched.enter_context(patch.object(Transaction, "__aexit__", leaving))
+        patched.enter_context(patch.object(Publisher, "publish_all", publishing))
+        patched.enter_context(patch.object(Batch, "commit", committing))
+        yield
+
+
+def program(point: Point, times: int, number: signal.Signals) -> list[str]:
+    """What to run with `python -m`."""
+    return ["tests.support.doomed_redemption", point, str(times), number.name]
+
+
+def main(point: str, times: str, signal_name: str) -> None:
+    """Run the service until its doom, or until it is told to stop."""
+    with doomed(Doom(Point(point), int(times), signal.Signals[signal_name])):
+        run_service("redemption", serve)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
