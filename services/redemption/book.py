@@ -14,7 +14,7 @@ from uuid import UUID
 
 from services.redemption.decision import Accepted, Decision, Offer, Rejected, Standing, Uses, decide
 from services.redemption.ids import named_id
-from services.redemption.records import Redemption, StoredDecision
+from services.redemption.records import Redemption, Reply, StoredDecision
 from services.redemption.replies import (
     conflict_reply,
     invalid_reply,
@@ -25,7 +25,7 @@ from services.redemption.replies import (
     stored_decision,
 )
 from services.redemption.requests import Asked, InvalidRequest, Request, asked_by
-from shared.events.redemption_replies import QuotedOffer, RedemptionReply
+from shared.events.redemption_replies import QuotedOffer
 from shared.events.redemption_requests import Purchase, QuoteRequest, RedeemRequest, RevokeRequest
 
 REDEMPTION_IDS = UUID("6f1d6a52-5b0c-4c1e-9a55-0f6c5c1f7a01")
@@ -91,7 +91,7 @@ class Book:
             found = self.redeemed_by.get(request.redeem_request_id)
         return self.redemptions.get(found) if found is not None else None
 
-    def _decide(self, request: RedeemRequest | RevokeRequest | InvalidRequest) -> RedemptionReply:
+    def _decide(self, request: RedeemRequest | RevokeRequest | InvalidRequest) -> Reply:
         match request:
             case RedeemRequest():
                 return self._redeem(request)
@@ -102,7 +102,7 @@ class Book:
             case _:
                 assert_never(request)
 
-    def _refuse_reuse(self, request: Request) -> RedemptionReply:
+    def _refuse_reuse(self, request: Request) -> Reply:
         """Other content under a request_id that was decided; what is no request at all is told so first."""
         if isinstance(request, InvalidRequest):
             return invalid_reply(request, self.now)
@@ -116,7 +116,7 @@ class Book:
         uses = Uses(self.uses_total[offer.id], self.uses_by_user[pair])
         return decide(purchase, offer, standing, uses, self.now), standing
 
-    def _redeem(self, request: RedeemRequest) -> RedemptionReply:
+    def _redeem(self, request: RedeemRequest) -> Reply:
         kept = self.redeemed_by.get(request.request_id)
         if kept is not None:
             return kept_reply(request, self.redemptions[kept])
@@ -143,7 +143,7 @@ class Book:
         self._count(redemption, 1)
         return purchase_reply(request, offer, decision, standing, self.now, redemption.id)
 
-    def _revoke(self, request: RevokeRequest) -> RedemptionReply:
+    def _revoke(self, request: RevokeRequest) -> Reply:
         if request.deadline is not None and self.now > request.deadline:
             return revoke_reply(request, None, self.now, "deadline_passed")
         redemption = self.redemption_of(request)
@@ -165,7 +165,7 @@ class Book:
         self.uses_by_user[redemption.offer_id, redemption.user_id] += change
         self.usage_change[redemption.offer_id] += change
 
-    def _quote(self, request: QuoteRequest | InvalidRequest) -> RedemptionReply:
+    def _quote(self, request: QuoteRequest | InvalidRequest) -> Reply:
         if isinstance(request, InvalidRequest):
             return invalid_reply(request, self.now)
         if request.offer_id is None and request.code is None:
@@ -174,10 +174,10 @@ class Book:
         decision, standing = self._judge(request, offer)
         return purchase_reply(request, offer, decision, standing, self.now)
 
-    def _quote_all(self, request: QuoteRequest) -> RedemptionReply:
+    def _quote_all(self, request: QuoteRequest) -> Reply:
         late = request.deadline is not None and self.now > request.deadline
         usable = sorted(self._usable(request), key=lambda quoted: (-quoted.discount_amount, quoted.code))
-        reply = RedemptionReply(
+        reply = Reply(
             request_id=request.request_id,
             command="quote",
             status="rejected" if late else "accepted",
@@ -189,15 +189,14 @@ class Book:
             offers=usable,
         )
         if not usable:
-            return reply.model_copy(update={"discount_amount": Decimal(0), "price_paid": reply.price})
+            return replace(reply, discount_amount=Decimal(0), price_paid=reply.price)
         best = usable[0]
-        return reply.model_copy(
-            update={
-                "offer_id": best.offer_id,
-                "discount_amount": best.discount_amount,
-                "price_paid": best.price_paid,
-                "explanation": list(self.standings[best.offer_id, request.user_id].explanation or ()),
-            }
+        return replace(
+            reply,
+            offer_id=best.offer_id,
+            discount_amount=best.discount_amount,
+            price_paid=best.price_paid,
+            explanation=self.standings[best.offer_id, request.user_id].explanation or (),
         )
 
     def _usable(self, request: QuoteRequest) -> Iterable[QuotedOffer]:
@@ -214,7 +213,7 @@ class Book:
                     price_paid=decision.price.price_paid,
                 )
 
-    def _enter(self, request_id: UUID, asked: Asked, reply: RedemptionReply) -> StoredDecision:
+    def _enter(self, request_id: UUID, asked: Asked, reply: Reply) -> StoredDecision:
         stored = stored_decision(request_id, asked, reply)
         self.decisions[request_id] = stored
         self.added_decisions.append(stored)

@@ -1,10 +1,13 @@
-"""The rows a batch adds: redemptions and the decisions they came from."""
+"""What a batch answers, and the rows it adds: redemptions and the decisions they came from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
+
+from shared.events.redemption_replies import QuotedOffer, Reason, RuleResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +42,23 @@ class StoredDecision:
     request: bytes
     reply: str
     decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a request; shared/events/redemption_replies.py says what each field means."""
+
+    request_id: UUID
+    command: Literal["redeem", "quote", "revoke"]
+    status: Literal["accepted", "rejected"]
+    decided_at: datetime
+    reason: Reason | None = None
+    offer_id: UUID | None = None
+    user_id: UUID | None = None
+    redemption_id: UUID | None = None
+    price: Decimal | None = None
+    discount_amount: Decimal | None = None
+    price_paid: Decimal | None = None
+    explanation: Sequence[RuleResult] | None = None
+    message: str | None = None
+    offers: Sequence[QuotedOffer] | None = None

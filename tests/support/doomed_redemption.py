@@ -19,8 +19,8 @@ from asyncpg.transaction import Transaction
 
 from services.redemption.app import serve
 from services.redemption.handler import RedemptionHandler
+from shared.batches import Batch
 from shared.broker import Outgoing, Publisher
-from shared.consuming import Batch
 from shared.service import run_service
 
 BATCH_MIN: Final = 10
