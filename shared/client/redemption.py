@@ -1,6 +1,7 @@
 """The checkout's client: sends redemption requests and returns their replies, any number at a time."""
 
 import asyncio
+import contextlib
 import random
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +20,7 @@ from shared.topics import REDEMPTION_REPLIES, REDEMPTION_REQUESTS
 Request = RedeemRequest | QuoteRequest | RevokeRequest
 
 TIMEOUT_S = 10.0
+RETRIES = 1
 TOPIC_LOOKS = 20
 TOPIC_LOOK_EVERY_S = 0.15
 
@@ -26,9 +28,13 @@ TOPIC_LOOK_EVERY_S = 0.15
 class RedemptionClient:
     """An open client; use it as an async context manager, one for the whole process.
 
-    Every call raises RequestTimeout if no reply arrives in time, DeliveryError if Kafka doesn't take the
+    A call waits `timeout_s` for its reply, which is also the request's deadline: what is decided later uses
+    nothing up. A timeout leaves open whether it was decided before, so the call then asks once more, under the
+    same request_id, and is told what became of it: that it was decided in time, or `deadline_passed`.
+
+    Every call raises RequestTimeout if no reply arrives to that either, DeliveryError if Kafka doesn't take the
     request, ClientClosed if the client is closed meanwhile. After any of these the request may have been
-    decided: send it again with the same request_id to learn how. A refusal is a reply, not an error.
+    decided: call again with the same request_id to learn how. A refusal is a reply, not an error.
     """
 
     def __init__(self, settings: KafkaSettings, reply_partition: int | None = None) -> None:
@@ -94,11 +100,12 @@ class RedemptionClient:
         request_id: UUID | None = None,
         deadline: datetime | None = None,
         timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
     ) -> RedemptionReply:
         """Use an offer, named by `offer_id` or `code`, on a purchase.
 
-        Unless a deadline is given it is the end of the timeout, so that an answer nobody waits for uses
-        nothing up. `request_id` is the idempotency key: pass your own to be able to ask again.
+        `request_id` is the idempotency key: pass your own to be able to ask again. `deadline` is the end of the
+        timeout unless given.
         """
         request = RedeemRequest(
             request_id=request_id or uuid4(),
@@ -109,9 +116,9 @@ class RedemptionClient:
             supplier_product_mapping_id=supplier_product_mapping_id,
             quantity=quantity,
             unit_price=unit_price,
-            deadline=deadline or utc_now() + timedelta(seconds=timeout_s),
+            deadline=deadline or _deadline(timeout_s),
         )
-        return await self.send(request, timeout_s)
+        return await self.send(request, timeout_s, retries)
 
     async def quote(
         self,
@@ -124,6 +131,7 @@ class RedemptionClient:
         operator_product_id: UUID | None = None,
         supplier_product_mapping_id: UUID | None = None,
         timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
     ) -> RedemptionReply:
         """What `redeem` would say, with nothing used up; without an offer, every offer the user could use."""
         request = QuoteRequest(
@@ -136,8 +144,9 @@ class RedemptionClient:
             supplier_product_mapping_id=supplier_product_mapping_id,
             quantity=quantity,
             unit_price=unit_price,
+            deadline=_deadline(timeout_s),
         )
-        return await self.send(request, timeout_s)
+        return await self.send(request, timeout_s, retries)
 
     async def revoke(
         self,
@@ -147,6 +156,7 @@ class RedemptionClient:
         reason: str | None = None,
         request_id: UUID | None = None,
         timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
     ) -> RedemptionReply:
         """Cancel a redemption, named by its id or by the request that redeemed."""
         request = RevokeRequest(
@@ -155,27 +165,37 @@ class RedemptionClient:
             redemption_id=redemption_id,
             redeem_request_id=redeem_request_id,
             reason=reason,
+            deadline=_deadline(timeout_s),
         )
-        return await self.send(request, timeout_s)
+        return await self.send(request, timeout_s, retries)
 
-    async def send(self, request: Request, timeout_s: float = TIMEOUT_S) -> RedemptionReply:
-        """Send a request as it is and return the reply to it."""
+    async def send(self, request: Request, timeout_s: float = TIMEOUT_S, retries: int = 0) -> RedemptionReply:
+        """Send a request as it is, again after each of `retries` timeouts, and return the reply to it.
+
+        Raises:
+            RequestTimeout, DeliveryError, ClientClosed: see the class.
+        """
         assert self._reader is not None, "open the client first: async with RedemptionClient(…)"
         correlation_id, reply = self._reader.expect()
+        message = self._message(request, correlation_id)
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._publisher.publish_all([self._message(request, correlation_id)])
-                return await reply
-        except TimeoutError:
-            raise RequestTimeout(
-                f"no reply to the {request.command} {request.request_id} within {timeout_s:g} s"
-            ) from None
+            for _ in range(retries + 1):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(timeout_s):
+                        await self._publisher.publish_all([message])
+                        return await asyncio.shield(reply)
         finally:
             self._reader.forget(correlation_id)
+        times = f", asked {retries + 1} times" if retries else ""
+        raise RequestTimeout(f"no reply to the {request.command} {request.request_id} within {timeout_s:g} s{times}")
 
     def _message(self, request: Request, correlation_id: bytes) -> Outgoing:
         assert self._reply_partition is not None
         return request_message(request, correlation_id, self._reply_topic, self._reply_partition)
+
+
+def _deadline(timeout_s: float) -> datetime:
+    return utc_now() + timedelta(seconds=timeout_s)
 
 
 def request_message(request: Request, correlation_id: bytes, reply_topic: str, reply_partition: int) -> Outgoing:

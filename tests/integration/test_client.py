@@ -134,6 +134,36 @@ async def test_a_call_without_a_reply_times_out_and_says_which(kafka: KafkaSetti
             await client.redeem(USER, Decimal("10.00"), code="TEN", request_id=request_id, timeout_s=0.2)
 
 
+async def test_an_ambiguous_timeout_is_asked_about_once_more_under_the_same_id_and_deadline(
+    kafka: KafkaSettings, publisher: Publisher
+) -> None:
+    seen: list[Request] = []
+
+    async def answer_the_second(request: Request, record: KafkaRecord) -> None:
+        seen.append(request)
+        if len(seen) == 2:
+            await publisher.publish_all([answer(record, reply_to(request).to_bytes())])
+
+    async with responding(kafka, answer_the_second), RedemptionClient(kafka) as client:
+        reply = await client.redeem(USER, Decimal("10.00"), code="TEN", timeout_s=1)
+    assert reply.status == "accepted"
+    first, second = seen
+    assert first == second
+    assert first.request_id == reply.request_id
+
+
+async def test_a_late_reply_answers_a_call_that_has_asked_again(kafka: KafkaSettings, publisher: Publisher) -> None:
+    held: list[Outgoing] = []
+
+    async def answer_the_first_too_late(request: Request, record: KafkaRecord) -> None:
+        held.append(answer(record, reply_to(request).to_bytes()))
+        if len(held) == 2:
+            await publisher.publish_all(held[:1])
+
+    async with responding(kafka, answer_the_first_too_late), RedemptionClient(kafka) as client:
+        assert (await client.redeem(USER, Decimal("10.00"), code="TEN", timeout_s=1)).status == "accepted"
+
+
 async def test_replies_of_others_and_late_ones_are_passed_over(kafka: KafkaSettings, publisher: Publisher) -> None:
     async def a_stranger_first(request: Request, record: KafkaRecord) -> None:
         stranger = reply_to(request).model_copy(update={"request_id": uuid4()}).to_bytes()
