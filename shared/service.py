@@ -1,12 +1,13 @@
 """How a service process runs: logging, event loop, stop on SIGTERM or Ctrl-C, and a sign when it is ready."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import uvloop
 
@@ -14,6 +15,8 @@ from shared.telemetry import configure_logging, get_logger
 
 Serve = Callable[[asyncio.Event, Callable[[], None]], Awaitable[None]]
 """Runs a service until the event is set, calling the function once it takes work."""
+
+CYCLES_OBJECTS_MIN: Final = 50_000
 
 log = get_logger(__name__)
 
@@ -47,7 +50,14 @@ async def _run(serve: Serve) -> None:
     log.info("service stopped", action="service.stopped")
 
 
+def _look_for_cycles_rarely() -> None:
+    """What a batch makes is gone with it, by its reference count; looking for cycles in it cost a tenth of the time."""
+    gc.freeze()
+    gc.set_threshold(CYCLES_OBJECTS_MIN)
+
+
 def run_service(name: str, serve: Serve) -> None:
     """Run a service in this process until it is told to stop, then let it finish what it began."""
     configure_logging(name)
+    _look_for_cycles_rarely()
     uvloop.run(_run(serve))
