@@ -19,6 +19,8 @@ from shared.database import Pool, create_pool
 from shared.settings import DatabaseSettings, KafkaSettings
 from shared.topics import create_topics
 
+pytest.register_assert_rewrite("tests.support")
+
 TEMPLATE = "offers_template"
 KAFKA = os.environ.get("KAFKA") or "embedded"
 

@@ -35,10 +35,10 @@ class Point(StrEnum):
     """Everything is written, nothing is committed."""
     BEFORE_PUBLISH = "before-publish"
     """The transaction is committed, nobody has been told."""
-    HALF_PUBLISHED = "half-published"
-    """The cluster has half of the batch's messages."""
     BEFORE_OFFSETS = "before-offsets"
     """The cluster has all of the batch's messages, its offsets are not committed."""
+    AFTER_OFFSETS = "after-offsets"
+    """The batch is done with; whatever else the worker has in hand must come again."""
 
 
 @dataclass(slots=True)
@@ -51,20 +51,13 @@ class Doom:
     batch: int = 0
     """How many requests the worker has in hand."""
 
-    def at(self, point: Point) -> bool:
-        """Whether this is where and when to strike."""
-        if point is not self.point or self.batch < BATCH_MIN:
-            return False
-        self.times -= 1
-        return self.times == 0
-
-    def strike(self) -> None:
-        os.kill(os.getpid(), self.signal)
-
     def reach(self, point: Point) -> None:
         """Strike, if this is where and when."""
-        if self.at(point):
-            self.strike()
+        if point is not self.point or self.batch < BATCH_MIN:
+            return
+        self.times -= 1
+        if self.times == 0:
+            os.kill(os.getpid(), self.signal)
 
 
 @contextmanager
@@ -84,16 +77,13 @@ def doomed(doom: Doom) -> Iterator[None]:
         await leave(transaction, kind, error, trace)
 
     async def publishing(publisher: Publisher, messages: Iterable[Outgoing]) -> None:
-        outgoing = list(messages)
         doom.reach(Point.BEFORE_PUBLISH)
-        if doom.at(Point.HALF_PUBLISHED):
-            await publish(publisher, outgoing[: len(outgoing) // 2])
-            doom.strike()
-        await publish(publisher, outgoing)
+        await publish(publisher, messages)
 
     async def committing(batch: Batch[Any]) -> None:
         doom.reach(Point.BEFORE_OFFSETS)
         await commit(batch)
+        doom.reach(Point.AFTER_OFFSETS)
 
     with ExitStack() as patched:
         patched.enter_context(patch.object(RedemptionHandler, "__call__", handling))
