@@ -55,6 +55,8 @@ class Offer:
 
     def terms_for(self, purchase: Purchase) -> ProductTerms | None:
         """The terms of the purchase's product, if the offer names it."""
+        if not self.products:
+            return None
         covering = [terms for terms in self.products if terms.covers(purchase)]
         return max(covering, key=lambda terms: terms.precision, default=None)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
@@ -69,6 +70,12 @@ def asked_by(request: RedeemRequest | RevokeRequest | InvalidRequest) -> Asked:
         content = {"request_id": str(request.request_id), "command": request.command, "error": request.error}
         asked = {name: value for name, value in request.content.items() if name != "deadline"}
         return Asked(orjson.dumps(content), hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest())
-    content_json = request.model_dump_json().encode()
-    without = content_json if request.deadline is None else request.model_copy(update={"deadline": None}).to_bytes()
-    return Asked(content_json, hashlib.sha256(without).digest())
+    asked = {name: value for name, value in request if name != "deadline"}
+    body = orjson.dumps(asked, default=_amount, option=orjson.OPT_UTC_Z)
+    deadline = orjson.dumps(request.deadline, option=orjson.OPT_UTC_Z)
+    return Asked(body[:-1] + b',"deadline":' + deadline + b"}", hashlib.sha256(body).digest())
+
+
+def _amount(value: Decimal) -> str:
+    """The one kind of value that JSON lacks: 10 and 10.00 are the same amount."""
+    return f"{value:.2f}"
