@@ -18,11 +18,11 @@ from services.audit import app as audit
 from services.redemption import app as redemption
 from services.segmenter import app as segmenter
 from shared.broker import Publisher
-from shared.consuming import Subscriptions
 from shared.database import create_pool
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
 from shared.rules import json_schema
+from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED
 
 FOLDER = Path(__file__).parent.parent / "docs"

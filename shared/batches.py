@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar, cast, get_args
+from typing import Any, Generic, TypeAlias, TypeVar, get_args
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
-from faststream.kafka import KafkaMessage
 from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
@@ -44,23 +43,45 @@ class Batch(Generic[M]):
     """
 
     def __init__(
-        self, received: Sequence[Received[M]], unreadable: Sequence[Unreadable], message: KafkaMessage, turn: int = 0
+        self,
+        received: Sequence[Received[M]],
+        unreadable: Sequence[Unreadable],
+        records: Sequence[KafkaRecord],
+        consumer: AIOKafkaConsumer,
+        turn: int = 0,
     ) -> None:
         self.received = received
         self.unreadable = unreadable
         self.turn = turn
-        self._message = message
+        self._records = records
+        self._consumer = consumer
+
+    @classmethod
+    def joined(cls, batches: Sequence["Batch[M]"]) -> "Batch[M]":
+        """Batches fetched one after the other, of one turn, as one."""
+        if len(batches) == 1:
+            return batches[0]
+        return cls(
+            [item for batch in batches for item in batch.received],
+            [item for batch in batches for item in batch.unreadable],
+            [record for batch in batches for record in batch._records],
+            batches[0]._consumer,
+            batches[0].turn,
+        )
+
+    def __len__(self) -> int:
+        """How many messages it has."""
+        return len(self._records)
 
     async def commit(self) -> None:
         """Commit the offsets after these messages, as far as their partitions are still assigned here.
 
         A lost assignment means they come again elsewhere.
         """
-        consumer = cast("AIOKafkaConsumer", self._message.consumer)
         after = {partition: offset + 1 for partition, offset in self._offsets(max).items()}
         try:
-            mine = consumer.assignment()
-            await consumer.commit({partition: offset for partition, offset in after.items() if partition in mine})
+            mine = self._consumer.assignment()
+            await self._consumer.commit({partition: offset for partition, offset in after.items() if partition in mine})
         except (KafkaError, IllegalStateError) as error:
             log.warning("offsets not committed", action="offset.commit_failed", error=repr(error))
 
@@ -68,15 +89,14 @@ class Batch(Generic[M]):
         """Have the batch delivered again, as far as its partitions are still assigned here."""
         for partition, offset in self._offsets(min).items():
             try:
-                self._message.consumer.seek(partition, offset)
+                self._consumer.seek(partition, offset)
             except IllegalStateError:
                 log.info("partition reassigned", action="batch.partition_lost", partition=str(partition))
 
     def _offsets(self, choose: Callable[[int, int], int]) -> dict[TopicPartition, int]:
         """The earliest (min) or latest (max) offset in each partition."""
-        records: Sequence[ConsumerRecord[Any, Any]] = self._message.raw_message
         chosen: dict[TopicPartition, int] = {}
-        for record in records:
+        for record in self._records:
             partition = TopicPartition(record.topic, record.partition)
             chosen[partition] = choose(record.offset, chosen.get(partition, record.offset))
         return chosen

@@ -12,23 +12,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 import asyncpg
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka import KafkaMessage
 from pydantic import TypeAdapter
 
 from shared.batches import Batch, KafkaRecord, Received, Unreadable, dead_letter, error_text
-from shared.broker import Outgoing, Publisher, broker_options
+from shared.broker import Outgoing, Publisher
 from shared.settings import BatchSettings, KafkaSettings
 from shared.telemetry import get_logger
 
 M = TypeVar("M")
-F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
 RETRY_PAUSE_S_MIN = 0.1
 RETRY_PAUSE_S_MAX = 5.0
 UNDERWAY_MAX = 3
-"""Batches of a topic at once: one being read, one in its transaction, one being published."""
+"""Batches of a topic at once: one in its transaction, one being published, one whose offsets are committed."""
 UNPROCESSABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)
 """Errors that come from a message's content; anything else is an outage, which passes."""
 
@@ -49,8 +48,9 @@ def read_json(adapter: TypeAdapter[M]) -> Read[M]:
 class Consumer(Generic[M]):
     """One topic's consumer in one service: subscription options, reading, handling, dead letters.
 
-    Batches overlap: while one is in its transaction, the next is read and the one before is published and
-    its offsets committed. Each of these steps takes the batches in order.
+    Batches overlap: while one is in its transaction, the next is read, the one before is published and the
+    offsets of the one before that are committed. Each of these steps takes the batches in order. What has been
+    read when a transaction can begin goes into it together: a batch is small while there is little to do.
     """
 
     def __init__(
@@ -75,11 +75,16 @@ class Consumer(Generic[M]):
         self._failures = 0
         self._pause_s = 0.0
         self._ending = asyncio.Event()
+        self._taken = asyncio.Event()
         self._room = asyncio.Semaphore(UNDERWAY_MAX)
         self._handling = asyncio.Lock()
         self._publishing = asyncio.Lock()
+        self._committing = asyncio.Lock()
         self._fetched: Batch[Any] | None = None
-        self._underway: dict[Batch[Any], asyncio.Task[None]] = {}
+        self._waiting: list[Batch[Any]] = []
+        self._underway: list[Batch[Any]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._next: asyncio.Task[None] | None = None
 
     def subscription(self) -> dict[str, Any]:
         """The arguments of the FastStream subscriber, every one that matters spelled out."""
@@ -90,7 +95,6 @@ class Consumer(Generic[M]):
             "auto_offset_reset": "earliest",
             "batch": True,
             "max_records": self._batching.batch_records_max,
-            "batch_timeout_ms": self._batching.batch_wait_ms,
             "fetch_max_wait_ms": kafka.kafka_fetch_wait_ms_max,
             "session_timeout_ms": kafka.kafka_session_timeout_ms,
             "heartbeat_interval_ms": kafka.kafka_session_timeout_ms // 3,
@@ -108,61 +112,93 @@ class Consumer(Generic[M]):
                 received.append(Received(self._read(record.value or b""), record))
             except Exception as error:  # Whatever reading raises, it is this message's fault alone.
                 unreadable.append(Unreadable(record, error_text(error)))
-        self._fetched = Batch(received, unreadable, message, self._turn)
+        self._fetched = Batch(received, unreadable, records, cast("AIOKafkaConsumer", message.consumer), self._turn)
         return self._fetched
 
     async def consume(self, batch: Batch[Any]) -> None:
-        """Take a batch in. Returns when the next one may be read, which is before this one is done."""
+        """Take what was fetched in. Returns when more may be read, which is before this is done."""
         if self._pause_s:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), self._pause_s)
-        await self._room.acquire()
         if self._ending.is_set() or batch.turn != self._turn:  # It comes again: nothing of it is committed.
-            self._room.release()
             return
         self._fetched = None
-        self._underway[batch] = asyncio.create_task(self._process(batch), name=f"batch of {self._topic}")
+        self._waiting.append(batch)
+        self._begin_next()
+        while sum(map(len, self._waiting)) >= self._batching.batch_records_max:
+            self._taken.clear()
+            await self._taken.wait()
 
     async def finish(self) -> None:
-        """Take no more batches in, and wait for those under way."""
+        """Take nothing more in, and wait for what is under way."""
         self._ending.set()
         await self.settled()
 
     async def settled(self) -> None:
-        """Wait for the batches under way."""
-        await asyncio.gather(*self._underway.values())
+        """Wait for all that was taken in."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
 
-    async def _process(self, batch: Batch[Any]) -> None:
+    def _begin_next(self) -> None:
+        """Have what waits processed, once it can be."""
+        if self._next is None and self._waiting:
+            self._next = asyncio.create_task(self._process(), name=f"batch of {self._topic}")
+            self._tasks.add(self._next)
+            self._next.add_done_callback(self._tasks.discard)
+
+    def _take(self) -> Batch[Any] | None:
+        """What waits, as one batch of no more messages than allowed."""
+        self._next = None
+        count = total = 0
+        for batch in self._waiting:
+            total += len(batch)
+            if count and total > self._batching.batch_records_max:
+                break
+            count += 1
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._taken.set()
+        self._begin_next()
+        return Batch.joined(taken) if taken else None
+
+    async def _process(self) -> None:
         """Handle a batch, publish what follows, then commit its offsets; on an outage rewind it."""
-        try:
-            async with self._handling:
-                if batch.turn != self._turn:
-                    return
-                outgoing = await self._handled(batch.received)
-                outgoing += [self._dead_letter(item.record, item.error) for item in batch.unreadable]
-            async with self._publishing:
-                if batch.turn != self._turn:
-                    return
-                await self._publisher.publish_all(outgoing)
-                self._failures, self._pause_s = 0, 0.0
-                await batch.commit()
-        except Exception:
-            self._start_over(batch)
-        finally:
-            del self._underway[batch]
-            self._room.release()
+        async with self._room:
+            batch: Batch[Any] | None = None
+            try:
+                async with self._handling:
+                    batch = self._take()
+                    if batch is None:
+                        return
+                    self._underway.append(batch)
+                    outgoing = await self._handled(batch.received)
+                    outgoing += [self._dead_letter(item.record, item.error) for item in batch.unreadable]
+                async with self._publishing:
+                    if batch.turn != self._turn:
+                        return
+                    await self._publisher.publish_all(outgoing)
+                    self._failures, self._pause_s = 0, 0.0
+                async with self._committing:
+                    await batch.commit()
+            except Exception:
+                self._start_over(batch)
+            finally:
+                if batch is not None:
+                    self._underway.remove(batch)
 
-    def _start_over(self, failed: Batch[Any]) -> None:
+    def _start_over(self, failed: Batch[Any] | None) -> None:
         """Rewind a batch that failed and those after it: what they have stored already is answered as it was."""
         self._failures += 1
         self._pause_s = min(RETRY_PAUSE_S_MAX, RETRY_PAUSE_S_MIN * 2 ** min(self._failures, 10))
         log.exception("batch failed", action="batch.failed", topic=self._topic, retry_in_s=self._pause_s)
-        if failed.turn != self._turn:
+        if failed is None or failed.turn != self._turn:
             return
         self._turn += 1
-        batches = [*self._underway] + ([self._fetched] if self._fetched else [])
-        for batch in reversed(batches[batches.index(failed) :]):  # The last word has the earliest.
+        fetched = [] if self._fetched is None else [self._fetched]
+        batches = self._underway[self._underway.index(failed) :] + self._waiting + fetched
+        for batch in reversed(batches):  # The last word has the earliest.
             batch.rewind()
+        self._waiting.clear()
+        self._taken.set()
 
     async def _handled(self, received: Sequence[Received[M]]) -> list[Outgoing]:
         try:
@@ -197,26 +233,3 @@ async def _parse(records: Any, original: Callable[[Any], Awaitable[KafkaMessage]
         message = await original(tuple(dataclasses.replace(record, headers=()) for record in records))
         message.raw_message = records
         return message
-
-
-class Subscriptions(KafkaBroker):
-    """A broker that consumes, and lets its consumers finish what they have taken in before it leaves their groups.
-
-    It never produces and never creates topics.
-    """
-
-    def __init__(self, settings: KafkaSettings, service: str) -> None:
-        super().__init__(**broker_options(settings, service))
-        self._settings = settings
-        self._taken: list[Consumer[Any]] = []
-
-    def take(self, consumer: Consumer[Any], topic: str) -> Callable[[F], F]:
-        """Subscribes the decorated function, which FastStream documents, to the consumer's topic."""
-        self._taken.append(consumer)
-        name = self._settings.kafka_topic_prefix + topic
-        return cast("Callable[[F], F]", self.subscriber(name, **consumer.subscription()))
-
-    async def stop(self, *error: Any) -> None:
-        """Finish the batches under way, then leave the groups."""
-        await asyncio.gather(*(consumer.finish() for consumer in self._taken))
-        await super().stop(*error)

@@ -55,12 +55,11 @@ class KafkaSettings(BaseSettings):
 
 
 class BatchSettings(BaseSettings):
-    """How a service takes messages: how many at most, and how long it looks for the first."""
+    """How many messages a service takes at once."""
 
     model_config = SettingsConfigDict(env_prefix="OFFERS_")
 
     batch_records_max: int = Field(default=500, ge=1, le=10_000, description="messages in one transaction, at most")
-    batch_wait_ms: int = Field(default=5, ge=1, description="pause of a consumer that finds nothing")
 
 
 class HttpSettings(BaseSettings):

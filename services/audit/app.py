@@ -10,13 +10,14 @@ from services.audit.api import create_api
 from services.audit.handler import SERVICE, AuditHandler
 from shared.batches import Batch
 from shared.broker import Publisher
-from shared.consuming import Consumer, Subscriptions, read_json
+from shared.consuming import Consumer, read_json
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
 from shared.http.probes import kafka_probe
 from shared.http.problems import with_problem_media_type
 from shared.http.server import run_until, serving
 from shared.settings import BatchSettings, DatabaseSettings, HttpSettings, KafkaSettings, load_settings
+from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS
 
 

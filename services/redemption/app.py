@@ -15,7 +15,7 @@ from services.redemption.routing import ReplyRouter
 from shared.batches import Batch, Received
 from shared.broker import Outgoing, Publisher
 from shared.cache import Cache
-from shared.consuming import Consumer, Subscriptions, read_json
+from shared.consuming import Consumer, read_json
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
@@ -23,13 +23,14 @@ from shared.events.redemption_replies import RedemptionReply
 from shared.events.redemption_requests import RedemptionRequest
 from shared.service import background
 from shared.settings import BatchSettings, DatabaseSettings, KafkaSettings, RedisSettings, load_settings
+from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED, REDEMPTION_REPLIES, REDEMPTION_REQUESTS
 
 
 class RedemptionSettings(DatabaseSettings, KafkaSettings, RedisSettings, BatchSettings):
     """What the redemption service reads from the environment."""
 
-    batch_wait_ms: int = Field(default=2, ge=1, description="pause of a consumer that finds nothing; checkouts wait")
+    batch_records_max: int = Field(default=1_000, ge=1, le=10_000, description="requests in one transaction, at most")
     decision_retention_days: int = Field(
         default=90, ge=1, description="for so long at least a repeated request gets the same reply"
     )

@@ -18,10 +18,15 @@ WHERE o.status = 'active' AND (o.starts_at IS NULL OR o.starts_at <= now())
 
 -- name: lock_offers
 -- Takes the locks that limits rest on, always in id order, so that batches can't deadlock. An offer without limits
--- needs none, unless the batch was caught out by an edit ($2); see change_usage.
-SELECT o.id FROM offers AS o
-WHERE o.id = ANY($1::uuid[]) AND ($2 OR o.total_usage_limit IS NOT NULL OR o.per_user_limit IS NOT NULL)
-ORDER BY o.id FOR NO KEY UPDATE
+-- needs none, unless the batch was caught out by an edit ($2); see change_usage. The rest is as load_offers gives it.
+WITH locked AS MATERIALIZED (
+    SELECT o.id, o.definition_version, o.rules_version, o.usage_count
+    FROM offers AS o
+    WHERE o.id = ANY($1::uuid[]) AND ($2 OR o.total_usage_limit IS NOT NULL OR o.per_user_limit IS NOT NULL)
+    ORDER BY o.id FOR NO KEY UPDATE
+)
+
+SELECT l.id, l.definition_version, l.rules_version, l.usage_count, clock_timestamp() AS decided_at FROM locked AS l
 
 -- name: load_offers
 -- The present versions and counts of offers, and the instant of a batch's decisions: after its locks are held.
@@ -95,6 +100,43 @@ WITH locked AS MATERIALIZED (
     SELECT o.id, c.change
     FROM offers AS o
     INNER JOIN unnest($1::uuid[], $2::integer[], $3::boolean[]) AS c (offer_id, change, is_locked) ON c.offer_id = o.id
+    WHERE c.is_locked OR (o.total_usage_limit IS NULL AND o.per_user_limit IS NULL)
+    ORDER BY o.id FOR NO KEY UPDATE OF o
+)
+
+UPDATE offers AS o SET usage_count = o.usage_count + l.change
+FROM locked AS l WHERE o.id = l.id
+RETURNING o.id
+
+-- name: store_few
+-- Stores a small batch at once: decisions ($1 to $12), redemptions ($13 to $23), and as change_usage does ($24 to $26).
+WITH decided AS (
+    INSERT INTO redemption_decisions (
+        request_id, content_hash, command, status, reason, offer_id, user_id, redemption_id, reply, decided_at,
+        request, period
+    )
+    SELECT * FROM unnest(
+        $1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[],
+        $9::text[], $10::timestamptz[], $11::jsonb[], $12::date[]
+    )
+),
+
+redeemed AS (
+    INSERT INTO offer_redemptions (
+        id, request_id, offer_id, user_id, operator_product_id, supplier_product_mapping_id, quantity, price_paid,
+        discount_amount, revoked_at, created_at
+    )
+    SELECT * FROM unnest(
+        $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[], $18::uuid[], $19::integer[], $20::numeric[],
+        $21::numeric[], $22::timestamptz[], $23::timestamptz[]
+    )
+),
+
+locked AS MATERIALIZED (
+    SELECT o.id, c.change
+    FROM offers AS o
+    INNER JOIN unnest($24::uuid[], $25::integer[], $26::boolean[]) AS c (offer_id, change, is_locked)
+        ON c.offer_id = o.id
     WHERE c.is_locked OR (o.total_usage_limit IS NULL AND o.per_user_limit IS NULL)
     ORDER BY o.id FOR NO KEY UPDATE OF o
 )

@@ -21,11 +21,14 @@ from shared.events.redemption_requests import QuoteRequest, RedeemRequest, Revok
 from shared.sqlfile import load_queries
 
 _queries = load_queries(__file__)
-_DECISION_COLUMNS: Final = [column.name for column in fields(StoredDecision)]
+_PLAIN_COLUMNS: Final = [column.name for column in fields(StoredDecision) if column.name != "request"]
+_DECISION_COLUMNS: Final = [*_PLAIN_COLUMNS, "request", "period"]
 _REDEMPTION_COLUMNS: Final = [column.name for column in fields(Redemption)]
+FEW: Final = 20
+"""So many decisions are stored by one statement; more go faster by COPY."""
 FREE: Final = Standing(allowed=True, eligible=True)
 """How everybody stands towards an offer that asks for nothing."""
-_decision_values = attrgetter(*(name for name in _DECISION_COLUMNS if name != "request"))
+_decision_values = attrgetter(*_PLAIN_COLUMNS)
 _redemption_values = attrgetter(*_REDEMPTION_COLUMNS)
 
 
@@ -53,10 +56,12 @@ async def load_book(
     codes_of = await catalogue.ids_of(codes) if codes and not careful else {}
     period = await connection.fetchval(_queries.decision_period)
     changed = await _find_offers(connection, codes_of, redeems, revokes)
-    locked = {row["id"] for row in await connection.fetch(_queries.lock_offers, sorted(changed), careful)}
+    rows = await connection.fetch(_queries.lock_offers, sorted(changed), careful) if changed else []
+    locked = {row["id"] for row in rows}
     open_offers = await _open_offers(connection, quotes)
     read = changed | open_offers | await _find_offers(connection, codes_of, quotes, [])
-    rows = await connection.fetch(_queries.load_offers, list(read))
+    if read - locked:
+        rows += await connection.fetch(_queries.load_offers, list(read - locked))
     now = rows[0]["decided_at"] if rows else await connection.fetchval(_queries.decision_time)
 
     book = Book(period=period, now=now, locked=locked)
@@ -76,41 +81,34 @@ async def store_book(connection: Connection, book: Book) -> None:
     Raises:
         OfferEdited: nothing may be stored; see there.
     """
-    if book.added_decisions:
-        # In the order of the key, so that two batches with the same requests wait for each other, not in a circle.
-        rows = sorted(book.added_decisions, key=attrgetter("request_id.int"))
-        await connection.copy_records_to_table(
-            "redemption_decisions",
-            records=[(orjson.Fragment(row.request), book.period, *_decision_values(row)) for row in rows],
-            columns=["request", "period", *(name for name in _DECISION_COLUMNS if name != "request")],
-        )
-    if book.added_redemptions:
-        await connection.copy_records_to_table(
-            "offer_redemptions",
-            records=[_redemption_values(row) for row in book.added_redemptions.values()],
-            columns=_REDEMPTION_COLUMNS,
-        )
+    # In the order of the key, so that two batches with the same requests wait for each other, not in a circle.
+    decisions = sorted(book.added_decisions, key=attrgetter("request_id.int"))
+    decision_rows = [(*_decision_values(row), orjson.Fragment(row.request), book.period) for row in decisions]
+    redemption_rows = [_redemption_values(row) for row in book.added_redemptions.values()]
+    changes = {offer_id: change for offer_id, change in book.usage_change.items() if change}
+    counts = [list(changes.keys()), list(changes.values()), [offer_id in book.locked for offer_id in changes]]
     if book.revoked:
         await connection.execute(_queries.revoke, sorted(book.revoked), book.now)
-    await _count(connection, book)
-
-
-async def _count(connection: Connection, book: Book) -> None:
-    changes = {offer_id: change for offer_id, change in book.usage_change.items() if change}
-    if not changes:
-        return
-    counted = await connection.fetch(
-        _queries.change_usage,
-        list(changes.keys()),
-        list(changes.values()),
-        [offer_id in book.locked for offer_id in changes],
-    )
+    if len(decision_rows) <= FEW:
+        columns = [*_arrays(decision_rows, _DECISION_COLUMNS), *_arrays(redemption_rows, _REDEMPTION_COLUMNS), *counts]
+        counted = await connection.fetch(_queries.store_few, *columns) if decision_rows else []
+    else:
+        await connection.copy_records_to_table("redemption_decisions", records=decision_rows, columns=_DECISION_COLUMNS)
+        await connection.copy_records_to_table(
+            "offer_redemptions", records=redemption_rows, columns=_REDEMPTION_COLUMNS
+        )
+        counted = await connection.fetch(_queries.change_usage, *counts) if changes else []
     if len(counted) < len(changes):
         raise OfferEdited
 
 
+def _arrays(rows: Sequence[tuple[object, ...]], columns: Sequence[str]) -> list[list[object]]:
+    """The rows' columns, each as one array."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in columns]
+
+
 def _decision(row: Record) -> StoredDecision:
-    values = {name: row[name] for name in _DECISION_COLUMNS}
+    values = {column.name: row[column.name] for column in fields(StoredDecision)}
     return StoredDecision(**values | {"request": orjson.dumps(row["request"])})
 
 

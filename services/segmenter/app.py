@@ -13,7 +13,7 @@ from services.segmenter.lapse import LapseTimer, Postponed
 from services.segmenter.rebuild import Rebuilder
 from shared.batches import Batch
 from shared.broker import Publisher
-from shared.consuming import Consumer, Handler, Subscriptions, read_json
+from shared.consuming import Consumer, Handler, read_json
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
@@ -23,6 +23,7 @@ from shared.events.users import UserEvent
 from shared.outbox import OutboxRelay
 from shared.service import background
 from shared.settings import BatchSettings, DatabaseSettings, KafkaSettings, load_settings
+from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED, SEGMENTS_CHANGED, TOPUPS, USERS
 
 M = TypeVar("M")

@@ -9,10 +9,10 @@ from services.redemption.app import wire as wire_redemption
 from services.segmenter.app import SegmenterSettings, create_segmenter
 from services.segmenter.app import wire as wire_segmenter
 from shared.broker import Publisher
-from shared.consuming import Subscriptions
 from shared.database import Pool
 from shared.service import background
 from shared.settings import KafkaSettings
+from shared.subscriptions import Subscriptions
 
 UNUSED_URL = "postgresql://unused"
 UNUSED_REDIS_URL = "redis://unused"

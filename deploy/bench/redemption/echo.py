@@ -12,6 +12,7 @@ from shared.batches import KafkaRecord
 from shared.broker import Outgoing, Publisher, client_options
 from shared.service import background, run_service
 from shared.settings import BatchSettings, KafkaSettings, load_settings
+from shared.subscriptions import WAIT_MS
 from shared.topics import REDEMPTION_REQUESTS
 
 SERVICE = "echo"
@@ -37,7 +38,7 @@ def echoed(record: KafkaRecord) -> Outgoing:
 async def echo(consumer: AIOKafkaConsumer, publisher: Publisher, settings: EchoSettings) -> None:
     """Send back whatever comes, for ever."""
     while True:
-        found = await consumer.getmany(timeout_ms=settings.batch_wait_ms, max_records=settings.batch_records_max)
+        found = await consumer.getmany(timeout_ms=WAIT_MS, max_records=settings.batch_records_max)
         await publisher.publish_all(echoed(record) for records in found.values() for record in records)
 
 
