@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from shared.settings import RedisSettings
@@ -27,7 +29,10 @@ class Cache:
     def __init__(self, settings: RedisSettings) -> None:
         """Connects when first used."""
         self._redis: Redis = Redis.from_url(
-            settings.redis_url, socket_timeout=ANSWER_S_MAX, socket_connect_timeout=ANSWER_S_MAX
+            settings.redis_url,
+            socket_timeout=ANSWER_S_MAX,
+            socket_connect_timeout=ANSWER_S_MAX,
+            retry=Retry(NoBackoff(), 0),  # By itself it would try for long, with a transaction waiting.
         )
         self._away_until = 0.0
         self._pause_s = PAUSE_S_MIN
