@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -107,7 +108,7 @@ async def test_while_redis_is_away_it_is_left_alone_and_then_tried_again(
     redis_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1_000.0]
-    monkeypatch.setattr("shared.cache.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("shared.cache.time", SimpleNamespace(monotonic=lambda: clock[0]))
     async with aclosing(Cache(RedisSettings(redis_url=redis_url))) as cache:
         await cache.put({"key": b"value"}, 60)
         await redis.client_pause(300)  # Slower than anybody waits for.

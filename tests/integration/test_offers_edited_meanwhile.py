@@ -40,11 +40,11 @@ async def test_a_limit_given_while_a_batch_counts_without_the_lock_holds_for_it(
 ) -> None:
     offer_id, user = await add_offer(pool), uuid4()
     handle = handler(pool, Catalogue())
-    async with pool.acquire() as admin, admin.transaction():
+    async with asyncio.TaskGroup() as tasks, pool.acquire() as admin, admin.transaction():
         await admin.execute(f"UPDATE offers SET {limit} = 1 WHERE id = $1", offer_id)  # noqa: S608
-        deciding = asyncio.create_task(statuses(handle, *(redeem(offer_id, user) for _ in range(3))))
+        deciding = tasks.create_task(statuses(handle, *(redeem(offer_id, user) for _ in range(3))))
         await until(pool, LOCK_AWAITED, True)
-    assert await deciding == [("accepted", None), ("rejected", reason), ("rejected", reason)]
+    assert deciding.result() == [("accepted", None), ("rejected", reason), ("rejected", reason)]
     assert await pool.fetchval("SELECT usage_count FROM offers") == 1
 
 
