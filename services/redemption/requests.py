@@ -71,11 +71,11 @@ def asked_by(request: RedeemRequest | RevokeRequest | InvalidRequest) -> Asked:
         asked = {name: value for name, value in request.content.items() if name != "deadline"}
         return Asked(orjson.dumps(content), hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest())
     asked = {name: value for name, value in request if name != "deadline"}
-    body = orjson.dumps(asked, default=_amount, option=orjson.OPT_UTC_Z)
+    body = orjson.dumps(asked, default=_text, option=orjson.OPT_UTC_Z)
     deadline = orjson.dumps(request.deadline, option=orjson.OPT_UTC_Z)
     return Asked(body[:-1] + b',"deadline":' + deadline + b"}", hashlib.sha256(body).digest())
 
 
-def _amount(value: Decimal) -> str:
-    """The one kind of value that JSON lacks: 10 and 10.00 are the same amount."""
-    return f"{value:.2f}"
+def _text(value: Decimal | UUID) -> str:
+    """What JSON lacks: 10 and 10.00 are the same amount. The driver has a UUID type of its own."""
+    return f"{value:.2f}" if isinstance(value, Decimal) else str(value)
