@@ -75,7 +75,7 @@ def redemption(
     offers: Annotated[int, typer.Option(help="Offers that the spread requests are for.", min=1, max=100_000)] = 1_000,
     requests: Annotated[
         int, typer.Option(help="Requests worked off in a round, for one offer and for all.", min=5)
-    ] = 20_000,
+    ] = 40_000,
     events: Annotated[int, typer.Option(help="Paced requests measured in a round.", min=1)] = 1_500,
 ) -> None:
     """Redemption requests into replies: beside the design's transaction, a bare COPY, and a bare echo.
