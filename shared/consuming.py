@@ -26,8 +26,8 @@ M = TypeVar("M")
 
 RETRY_PAUSE_S_MIN = 0.1
 RETRY_PAUSE_S_MAX = 5.0
-UNDERWAY_MAX = 3
-"""Batches of a topic at once: one in its transaction, one being published, one whose offsets are committed."""
+DELIVERED_MAX = 2
+"""Batches of a topic that are past their transaction: one being published, one whose offsets are committed."""
 UNPROCESSABLE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)
 """Errors that come from a message's content; anything else is an outage, which passes."""
 
@@ -49,7 +49,7 @@ class Consumer(Generic[M]):
     """One topic's consumer in one service: subscription options, reading, handling, dead letters.
 
     Batches overlap: while one is in its transaction, the next is read, the one before is published and the
-    offsets of the one before that are committed. Each of these steps takes the batches in order. What has been
+    offsets of the one before that are committed. They are published and committed in order. What has been
     read when a transaction can begin goes into it together: a batch is small while there is little to do.
     """
 
@@ -63,7 +63,9 @@ class Consumer(Generic[M]):
         publisher: Publisher,
         settings: KafkaSettings,
         batching: BatchSettings,
+        transactions: int = 1,
     ) -> None:
+        """`transactions`: how many batches may be in theirs at once, where the order of batches is all the same."""
         self._service = service
         self._topic = topic
         self._read = read
@@ -76,9 +78,9 @@ class Consumer(Generic[M]):
         self._pause_s = 0.0
         self._ending = asyncio.Event()
         self._taken = asyncio.Event()
-        self._room = asyncio.Semaphore(UNDERWAY_MAX)
-        self._handling = asyncio.Lock()
-        self._publishing = asyncio.Lock()
+        self._room = asyncio.Semaphore(transactions + DELIVERED_MAX)
+        self._handling = asyncio.Semaphore(transactions)
+        self._published: asyncio.Event | None = None
         self._committing = asyncio.Lock()
         self._fetched: Batch[Any] | None = None
         self._waiting: list[Batch[Any]] = []
@@ -164,24 +166,29 @@ class Consumer(Generic[M]):
         """Handle a batch, publish what follows, then commit its offsets; on an outage rewind it."""
         async with self._room:
             batch: Batch[Any] | None = None
+            published = asyncio.Event()
             try:
                 async with self._handling:
                     batch = self._take()
                     if batch is None:
                         return
                     self._underway.append(batch)
+                    before, self._published = self._published, published
                     outgoing = await self._handled(batch.received)
                     outgoing += [self._dead_letter(item.record, item.error) for item in batch.unreadable]
-                async with self._publishing:
-                    if batch.turn != self._turn:
-                        return
-                    await self._publisher.publish_all(outgoing)
-                    self._failures, self._pause_s = 0, 0.0
+                if before is not None:
+                    await before.wait()
+                if batch.turn != self._turn:
+                    return
+                await self._publisher.publish_all(outgoing)
+                self._failures, self._pause_s = 0, 0.0
+                published.set()
                 async with self._committing:
                     await batch.commit()
             except Exception:
                 self._start_over(batch)
             finally:
+                published.set()  # Whoever waits for it sees by its turn if this one failed.
                 if batch is not None:
                     self._underway.remove(batch)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import Field, TypeAdapter
 
@@ -28,6 +28,10 @@ from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED, SEGMENTS_CHANGED, TOPUPS
 
 M = TypeVar("M")
 
+TRANSACTIONS: Final = 2
+"""While PostgreSQL works on one batch, another is evaluated: users' locks keep them apart, and events may come in any
+order."""
+
 
 class SegmenterSettings(DatabaseSettings, KafkaSettings, BatchSettings):
     """What the segmenter reads from the environment."""
@@ -46,6 +50,7 @@ def wire(settings: SegmenterSettings, handler: SegmenterHandler, publisher: Publ
             publisher=publisher,
             settings=settings,
             batching=settings,
+            transactions=TRANSACTIONS,
         )
 
     topups = consumer(TOPUPS, TopupEvent, handler.topups)
