@@ -27,10 +27,15 @@ from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED, REDEMPTION_REPLIES, REDEMPTION_REQUESTS
 
 
-class RedemptionSettings(DatabaseSettings, KafkaSettings, RedisSettings, BatchSettings):
-    """What the redemption service reads from the environment."""
+class RedemptionBatchSettings(BatchSettings):
+    """How many requests are decided at once."""
 
     batch_records_max: int = Field(default=1_000, ge=1, le=10_000, description="requests in one transaction, at most")
+
+
+class RedemptionSettings(DatabaseSettings, KafkaSettings, RedisSettings, RedemptionBatchSettings):
+    """What the redemption service reads from the environment."""
+
     decision_retention_days: int = Field(
         default=90, ge=1, description="for so long at least a repeated request gets the same reply"
     )
