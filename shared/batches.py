@@ -38,8 +38,8 @@ class Unreadable:
 class Batch(Generic[M]):
     """What a subscriber is handed: the readable messages in arrival order, and the others.
 
-    FastStream documents a subscriber of `Batch[M]` with the JSON Schema of M. `turn` tells how often the
-    consumer had been rewound when the batch was fetched.
+    FastStream documents a subscriber of `Batch[M]` with the JSON Schema of M. `rewound`: it is to be delivered
+    again, so that nothing may follow from what was delivered.
     """
 
     def __init__(
@@ -48,17 +48,16 @@ class Batch(Generic[M]):
         unreadable: Sequence[Unreadable],
         records: Sequence[KafkaRecord],
         consumer: AIOKafkaConsumer,
-        turn: int = 0,
     ) -> None:
         self.received = received
         self.unreadable = unreadable
-        self.turn = turn
+        self.rewound = False
         self._records = records
         self._consumer = consumer
 
     @classmethod
     def joined(cls, batches: Sequence["Batch[M]"]) -> "Batch[M]":
-        """Batches fetched one after the other, of one turn, as one."""
+        """Batches fetched one after the other, as one."""
         if len(batches) == 1:
             return batches[0]
         return cls(
@@ -66,7 +65,6 @@ class Batch(Generic[M]):
             [item for batch in batches for item in batch.unreadable],
             [record for batch in batches for record in batch._records],
             batches[0]._consumer,
-            batches[0].turn,
         )
 
     def __len__(self) -> int:
@@ -87,6 +85,7 @@ class Batch(Generic[M]):
 
     def rewind(self) -> None:
         """Have the batch delivered again, as far as its partitions are still assigned here."""
+        self.rewound = True
         for partition, offset in self._offsets(min).items():
             try:
                 self._consumer.seek(partition, offset)

@@ -73,7 +73,6 @@ class Consumer(Generic[M]):
         self._publisher = publisher
         self._settings = settings
         self._batching = batching
-        self._turn = 0
         self._failures = 0
         self._pause_s = 0.0
         self._ending = asyncio.Event()
@@ -114,7 +113,7 @@ class Consumer(Generic[M]):
                 received.append(Received(self._read(record.value or b""), record))
             except Exception as error:  # Whatever reading raises, it is this message's fault alone.
                 unreadable.append(Unreadable(record, error_text(error)))
-        self._fetched = Batch(received, unreadable, records, cast("AIOKafkaConsumer", message.consumer), self._turn)
+        self._fetched = Batch(received, unreadable, records, cast("AIOKafkaConsumer", message.consumer))
         return self._fetched
 
     async def consume(self, batch: Batch[Any]) -> None:
@@ -122,7 +121,7 @@ class Consumer(Generic[M]):
         if self._pause_s:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), self._pause_s)
-        if self._ending.is_set() or batch.turn != self._turn:  # It comes again: nothing of it is committed.
+        if self._ending.is_set() or batch.rewound:  # It comes again: nothing of it is committed.
             return
         self._fetched = None
         self._waiting.append(batch)
@@ -178,7 +177,7 @@ class Consumer(Generic[M]):
                     outgoing += [self._dead_letter(item.record, item.error) for item in batch.unreadable]
                 if before is not None:
                     await before.wait()
-                if batch.turn != self._turn:
+                if batch.rewound:
                     return
                 await self._publisher.publish_all(outgoing)
                 self._failures, self._pause_s = 0, 0.0
@@ -188,7 +187,7 @@ class Consumer(Generic[M]):
             except Exception:
                 self._start_over(batch)
             finally:
-                published.set()  # Whoever waits for it sees by its turn if this one failed.
+                published.set()  # If it failed, whoever waits for it was rewound too.
                 if batch is not None:
                     self._underway.remove(batch)
 
@@ -197,9 +196,8 @@ class Consumer(Generic[M]):
         self._failures += 1
         self._pause_s = min(RETRY_PAUSE_S_MAX, RETRY_PAUSE_S_MIN * 2 ** min(self._failures, 10))
         log.exception("batch failed", action="batch.failed", topic=self._topic, retry_in_s=self._pause_s)
-        if failed is None or failed.turn != self._turn:
+        if failed is None or failed.rewound:
             return
-        self._turn += 1
         fetched = [] if self._fetched is None else [self._fetched]
         batches = self._underway[self._underway.index(failed) :] + self._waiting + fetched
         for batch in reversed(batches):  # The last word has the earliest.
