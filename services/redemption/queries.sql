@@ -18,7 +18,8 @@ WHERE o.status = 'active' AND (o.starts_at IS NULL OR o.starts_at <= now())
 
 -- name: lock_offers
 -- Takes the locks that limits rest on, always in id order, so that batches can't deadlock. An offer without limits
--- needs none, unless the batch was caught out by an edit ($2); see change_usage. The rest is as load_offers gives it.
+-- needs none, unless the batch was caught out by an edit ($2); see change_usage. Each row's
+-- decided_at is after its own lock. The rest is as load_offers gives it.
 WITH locked AS MATERIALIZED (
     SELECT o.id, o.definition_version, o.rules_version, o.usage_count
     FROM offers AS o

@@ -62,7 +62,8 @@ async def load_book(
     read = changed | open_offers | await _find_offers(connection, codes_of, quotes, [])
     if read - locked:
         rows += await connection.fetch(_queries.load_offers, list(read - locked))
-    now = rows[0]["decided_at"] if rows else await connection.fetchval(_queries.decision_time)
+    # Each row tells when it was locked: the last of them, when all were.
+    now = max(row["decided_at"] for row in rows) if rows else await connection.fetchval(_queries.decision_time)
 
     book = Book(period=period, now=now, locked=locked)
     definitions = await _load_definitions(connection, catalogue, book, rows)
