@@ -46,19 +46,21 @@ async def _interruptible(options: StackOptions, sample: bool, exit_after: bool) 
         signals += 1
         if signals == 1:
             work.cancel()
-        else:
+        elif signals == 2:
             console.print("stopping already; every step of it is bounded")
 
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, interrupt)
+        # Not the loop's own handlers: closing the loop would put back Python's, which raise.
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(interrupt))
     try:
         return await work
     except asyncio.CancelledError:
         return EXIT_INTERRUPTED
     finally:
         # All is stopped; a late Ctrl-C must not turn the exit code into a death by signal.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 async def _up(options: StackOptions, sample: bool, exit_after: bool) -> int:

@@ -157,9 +157,10 @@ async def test_ctrl_c_during_the_start_ends_it_cleanly_however_often_it_is_press
         await up.until(lambda: (up.data_dir / "logs" / "admin.log").exists())
         processes = up.descendants()
         assert len(processes) >= 3
-        up.process.send_signal(signal.SIGINT)
-        await asyncio.sleep(0.1)
-        up.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            while up.process.returncode is None:
+                up.process.send_signal(signal.SIGINT)
+                await asyncio.sleep(0.001)
         assert await up.exit_code() == 130
         assert await gone(processes) == []
         assert "Traceback" not in up.output.read_text()
