@@ -1,7 +1,8 @@
 """The FastStream broker every service consumes with: it waits for messages, and stops in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Set
 from functools import partial
 from typing import Any, Final, TypeVar, cast
 
@@ -18,8 +19,20 @@ WAIT_MS: Final = 500
 """How long a look for messages lasts. One that comes ends it at once."""
 
 
+RECENT: Final = 3
+"""How many batches back the partitions are passed over at first: those read ahead, and those in transactions."""
+
+
 class WaitingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types.
-    """Comes back only with messages. FastStream would pause after a look without any, and a message wait meanwhile."""
+    """Comes back only with messages. FastStream would pause after a look without any, and a message wait meanwhile.
+
+    Where more than enough messages wait, consecutive batches are of different partitions: what concerns one key
+    is seldom in two of them, so that two transactions at once seldom wait for each other's locks.
+    """
+
+    def __init__(self, *topics: str, **options: Any) -> None:
+        super().__init__(*topics, **options)
+        self._recent: deque[Set[TopicPartition]] = deque(maxlen=RECENT)
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -31,7 +44,12 @@ class WaitingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has n
         """
         found: dict[TopicPartition, list[ConsumerRecord[Any, Any]]] = {}
         while not found:
-            found = await super().getmany(*partitions, timeout_ms=WAIT_MS, max_records=max_records)
+            others = self.assignment().difference(*self._recent)
+            if others:
+                found = await super().getmany(*others, timeout_ms=0, max_records=max_records)
+            if not found:
+                found = await super().getmany(*partitions, timeout_ms=WAIT_MS, max_records=max_records)
+        self._recent.append(found.keys())
         return found
 
 
