@@ -59,7 +59,7 @@ class BatchSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OFFERS_")
 
-    batch_records_max: int = Field(default=500, ge=1, le=10_000, description="messages in one transaction, at most")
+    batch_records_max: int = Field(default=1_000, ge=1, le=10_000, description="messages in one transaction, at most")
 
 
 class HttpSettings(BaseSettings):

@@ -27,13 +27,7 @@ from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED, REDEMPTION_REPLIES, REDEMPTION_REQUESTS
 
 
-class RedemptionBatchSettings(BatchSettings):
-    """How many requests are decided at once."""
-
-    batch_records_max: int = Field(default=1_000, ge=1, le=10_000, description="requests in one transaction, at most")
-
-
-class RedemptionSettings(DatabaseSettings, KafkaSettings, RedisSettings, RedemptionBatchSettings):
+class RedemptionSettings(DatabaseSettings, KafkaSettings, RedisSettings, BatchSettings):
     """What the redemption service reads from the environment."""
 
     decision_retention_days: int = Field(

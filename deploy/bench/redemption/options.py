@@ -6,8 +6,7 @@ from typing import Final
 
 from deploy.bench.pacing import warm_up_of
 from deploy.embedded.stack import KafkaKind
-from services.redemption.app import RedemptionBatchSettings
-from shared.settings import load_settings
+from shared.settings import BatchSettings, load_settings
 
 SEED: Final = 20_261_125
 SEED_SHARE: Final = 5
@@ -48,4 +47,4 @@ class Options:
     @property
     def batch_records_max(self) -> int:
         """How many requests a worker takes into one transaction at most, as the environment says."""
-        return load_settings(RedemptionBatchSettings).batch_records_max
+        return load_settings(BatchSettings).batch_records_max
