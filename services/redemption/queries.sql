@@ -49,7 +49,7 @@ SELECT o.id, o.code, o.title, o.status, o.discount_type, o.discount_value, o.per
             'supplier_product_mapping_id', p.supplier_product_mapping_id,
             'price_override', p.price_override::text,
             'max_quantity_per_purchase', p.max_quantity_per_purchase
-        )), '[]')
+        ) ORDER BY p.id), '[]')
         FROM offer_products AS p WHERE p.offer_id = o.id
     ) AS products
 FROM offers AS o WHERE o.id = ANY($1::uuid[])

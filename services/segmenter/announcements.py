@@ -35,8 +35,8 @@ def _event(kind: str, pair: Pair, valid_until_us: int, occurred_us: int) -> tupl
     event = {
         "event_id": UUID(bytes=sha1(name, usedforsecurity=False).digest()[:16], version=5),
         "type": kind,
-        "offer_id": offer_id,
-        "user_id": user_id,
+        "offer_id": str(offer_id),
+        "user_id": str(user_id),
         "valid_until": None if valid_until_us == ALWAYS else from_us(valid_until_us),
         "occurred_at": from_us(occurred_us),
     }
