@@ -43,15 +43,21 @@ async def connect(settings: DatabaseSettings) -> "asyncpg.Connection[asyncpg.Rec
     return connection
 
 
-def create_pool(settings: DatabaseSettings, service: str) -> Pool:
+async def _as_it_is(connection: Connection) -> None:
+    """Clean nothing: the pool itself has ended what was left open."""
+
+
+def create_pool(settings: DatabaseSettings, service: str, *, leaves_nothing: bool = False) -> Pool:
     """The pool of a process, opened by `async with` or `await`.
 
-    Sessions run in UTC and carry the service's name for operators.
+    Sessions run in UTC and carry the service's name for operators. `leaves_nothing`: no setting, lock or cursor
+    outlives a transaction, so that giving a connection back needs no query that cleans it.
     """
     return asyncpg.create_pool(
         settings.database_url,
         min_size=1,
         max_size=settings.database_pool_size_max,
         init=prepare_connection,
+        reset=_as_it_is if leaves_nothing else None,
         server_settings={"timezone": "UTC", "application_name": f"offers-{service}"},
     )

@@ -85,7 +85,7 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Decide requests until told to stop, then finish the batches under way."""
     settings = load_settings(RedemptionSettings)
     publisher = Publisher(settings, SERVICE)
-    async with create_pool(settings, SERVICE) as pool, aclosing(Cache(settings)) as cache:
+    async with create_pool(settings, SERVICE, leaves_nothing=True) as pool, aclosing(Cache(settings)) as cache:
         await publisher.start()
         try:
             broker = wire(settings, pool, publisher, Catalogue(cache))
