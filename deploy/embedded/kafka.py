@@ -151,5 +151,6 @@ class ApacheKafka(_Broker):
 
 async def _format(command: list[str], settings: Path, log_path: Path) -> None:
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    argv = [*command, "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(settings)]
+    # One argument: an id may begin with a dash.
+    argv = [*command, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(settings)]
     await run_to_end("kafka format", argv, log_path=log_path, env=plain_environment())

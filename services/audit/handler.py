@@ -5,7 +5,7 @@ chain whole when two workers hold the same partition for a moment.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.audit.chain import Entry, Head, canonical_json, link
 from services.audit.records import Linked
@@ -17,6 +17,8 @@ from shared.database import Pool
 from shared.events.audit_events import AuditEvent
 
 SERVICE = "audit"
+CLOCKS_APART_MAX = timedelta(days=1)
+"""How far the clock of whoever wrote an event may be ahead of the database's."""
 
 Batch = Sequence[Received[AuditEvent]]
 
@@ -36,10 +38,12 @@ class AuditHandler:
         chains = sorted({item.record.partition for item in received})
         async with self._pool.acquire() as connection, connection.transaction():
             heads, recorded_at = await lock_chains(connection, chains)
-            stored = await find_stored(connection, (item.message.event_id for item in received))
+            earliest = min(item.message.occurred_at for item in received)
+            since = min(earliest, recorded_at) - CLOCKS_APART_MAX
+            stored = await find_stored(connection, (item.message.event_id for item in received), since)
             new = [item for item in _once_each(received) if item.message.event_id not in stored]
             if new:
-                await append(connection, link_events(heads, new, recorded_at), heads)
+                await append(connection, link_events(heads, new, recorded_at), heads, recorded_at)
         return []
 
 

@@ -1,7 +1,18 @@
 -- name: lock_chains
--- Locks the ends of a batch's chains in chain order, so that batches can't deadlock; with the batch's time.
-SELECT c.chain, c.sequence, c.hash, now() AS recorded_at
-FROM audit_chains AS c WHERE c.chain = ANY($1::integer[]) ORDER BY c.chain FOR UPDATE
+-- Locks the ends of a batch's chains in chain order, so that batches can't deadlock. The batch's time is taken once
+-- all are locked, and is never before that of a row they end with.
+WITH locked AS MATERIALIZED (
+    SELECT c.chain, c.sequence, c.hash, c.recorded_at
+    FROM audit_chains AS c WHERE c.chain = ANY($1::integer[]) ORDER BY c.chain FOR UPDATE
+)
+
+SELECT l.chain, l.sequence, l.hash,
+    greatest((SELECT max(e.recorded_at) FROM locked AS e), (SELECT clock_timestamp())) AS recorded_at
+FROM locked AS l ORDER BY l.chain
+
+-- name: open_month
+-- Makes sure that rows recorded at an instant have a partition.
+SELECT open_audit_month($1)
 
 -- name: open_chains
 -- Records the genesis of chains seen for the first time; another worker may just have done so.
@@ -10,12 +21,12 @@ SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bytea[])
 ON CONFLICT (chain) DO NOTHING
 
 -- name: find_stored
--- Which of these events the log has already.
-SELECT l.event_id FROM audit_log AS l WHERE l.event_id = ANY($1::uuid[])
+-- Which of these events the log has already, where it can: none was recorded before it occurred.
+SELECT l.event_id FROM audit_log AS l WHERE l.event_id = ANY($1::uuid[]) AND l.recorded_at >= $2
 
 -- name: move_heads
 -- Records the new ends of the chains a batch made longer.
-UPDATE audit_chains AS c SET sequence = h.sequence, hash = h.hash
+UPDATE audit_chains AS c SET sequence = h.sequence, hash = h.hash, recorded_at = $4
 FROM unnest($1::integer[], $2::bigint[], $3::bytea[]) AS h (chain, sequence, hash)
 WHERE c.chain = h.chain
 

@@ -24,7 +24,8 @@ _COLUMNS = (
 
 
 async def lock_chains(connection: Connection, chains: Sequence[int]) -> tuple[dict[int, Head], datetime]:
-    """Lock the chains' ends until the transaction ends, opening new chains; with the transaction's time."""
+    """Lock the chains' ends until the transaction ends, opening new chains; with the instant at which what is
+    appended to them is recorded."""
     rows = await connection.fetch(_queries.lock_chains, chains)
     if len(rows) < len(chains):
         starts = [genesis(chain) for chain in chains]
@@ -38,19 +39,23 @@ async def lock_chains(connection: Connection, chains: Sequence[int]) -> tuple[di
     return {row["chain"]: Head(row["sequence"], row["hash"]) for row in rows}, rows[0]["recorded_at"]
 
 
-async def find_stored(connection: Connection, event_ids: Iterable[UUID]) -> set[UUID]:
-    """Which of these events are in the log already."""
-    return {row["event_id"] for row in await connection.fetch(_queries.find_stored, list(event_ids))}
+async def find_stored(connection: Connection, event_ids: Iterable[UUID], since: datetime) -> set[UUID]:
+    """Which of these events are in the log already, of those recorded at `since` or later."""
+    return {row["event_id"] for row in await connection.fetch(_queries.find_stored, list(event_ids), since)}
 
 
-async def append(connection: Connection, rows: Sequence[Linked], heads: Mapping[int, Head]) -> None:
-    """Store new rows and the new ends of their chains."""
+async def append(
+    connection: Connection, rows: Sequence[Linked], heads: Mapping[int, Head], recorded_at: datetime
+) -> None:
+    """Store new rows, all recorded at one instant, and the new ends of their chains."""
+    await connection.execute(_queries.open_month, recorded_at)
     await connection.copy_records_to_table("audit_log", records=[_values(row) for row in rows], columns=_COLUMNS)
     await connection.execute(
         _queries.move_heads,
         list(heads),
         [head.sequence for head in heads.values()],
         [head.hash for head in heads.values()],
+        recorded_at,
     )
 
 

@@ -18,7 +18,7 @@ from services.audit.handler import AuditHandler
 from shared.database import Pool
 from shared.security import Role, create_token
 from shared.sqlfile import load_queries
-from tests.support.audit import NOON, event, received
+from tests.support.audit import NOON, event, received, tamper
 from tests.support.waiting import until
 
 OFFER: Final = UUID(int=0xA)
@@ -124,7 +124,7 @@ async def test_verification_over_http(pool: Pool, api: httpx.AsyncClient) -> Non
     whole = (await api.get("/audit/verify")).json()
     assert (whole["intact"], whole["rows"], whole["broken"]) == (True, 3, [])
     assert [(chain["chain"], chain["sequence"]) for chain in whole["chains"]] == [(0, 3)]
-    await pool.execute("UPDATE audit_log SET type = 'redemption.rejected' WHERE sequence = 2")
+    await tamper(pool, "UPDATE audit_log SET type = 'redemption.rejected' WHERE sequence = 2")
     broken = (await api.get("/audit/verify")).json()
     assert broken["intact"] is False
     assert [(link["chain"], link["sequence"], link["event_id"]) for link in broken["broken"]] == [
@@ -187,12 +187,12 @@ async def test_long_readings_are_bounded(pool: Pool, api: httpx.AsyncClient) -> 
 @pytest.mark.parametrize(
     ("filters", "index"),
     [
-        ({}, "audit_log_occurred_at"),
-        ({"$1": UUID(int=1)}, "audit_log_entity"),
-        ({"$2": UUID(int=1)}, "audit_log_offer"),
-        ({"$3": UUID(int=1)}, "audit_log_user"),
-        ({"$5": NOON, "$6": NOON + timedelta(hours=1)}, "audit_log_occurred_at"),
-        ({"$7": NOON, "$8": UUID(int=1)}, "audit_log_occurred_at"),
+        ({}, "occurred_at_event_id_idx"),
+        ({"$1": UUID(int=1)}, "entity_id_occurred_at_event_id_idx"),
+        ({"$2": UUID(int=1)}, "offer_id_occurred_at_event_id_idx"),
+        ({"$3": UUID(int=1)}, "user_id_occurred_at_event_id_idx"),
+        ({"$5": NOON, "$6": NOON + timedelta(hours=1)}, "occurred_at_event_id_idx"),
+        ({"$7": NOON, "$8": UUID(int=1)}, "occurred_at_event_id_idx"),
     ],
 )
 async def test_each_filter_uses_its_index(pool: Pool, filters: dict[str, Any], index: str) -> None:

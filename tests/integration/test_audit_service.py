@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +22,7 @@ from shared.events.audit_events import AuditEvent
 from shared.security import Role, create_token
 from shared.settings import KafkaSettings
 from shared.topics import AUDIT_EVENTS, dead_letter_topic
-from tests.support.audit import audit_worker, broken_links, event, message, received, until_stored
+from tests.support.audit import audit_worker, broken_links, event, message, received, tamper, until_stored
 from tests.support.topics import reading
 
 
@@ -118,18 +120,38 @@ async def test_the_content_of_any_data_survives_the_wire_and_jsonb(
 
 
 TAMPERING = [
+    ("UPDATE audit_log SET event_id = gen_random_uuid() WHERE sequence = 3", [3]),
+    ("UPDATE audit_log SET chain = 1 WHERE sequence = 3", [3, 1, 3]),
+    ("UPDATE audit_log SET sequence = 6 WHERE sequence = 3", [3, 6, 6]),
+    ("UPDATE audit_log SET type = 'redemption.rejected' WHERE sequence = 3", [3]),
     ("UPDATE audit_log SET actor = 'nobody' WHERE sequence = 3", [3]),
-    ("UPDATE audit_log SET data = jsonb_set(data, '{price}', '\"0.00\"') WHERE sequence = 3", [3]),
+    ("UPDATE audit_log SET entity_type = 'Redemption' WHERE sequence = 3", [3]),
+    ("UPDATE audit_log SET entity_id = gen_random_uuid() WHERE sequence = 3", [3]),
+    ("UPDATE audit_log SET offer_id = entity_id WHERE sequence = 3", [3]),
+    ("UPDATE audit_log SET user_id = entity_id WHERE sequence = 3", [3]),
     ("UPDATE audit_log SET occurred_at = occurred_at + interval '1 microsecond' WHERE sequence = 3", [3]),
     ("UPDATE audit_log SET occurred_at = 'infinity' WHERE sequence = 3", [3]),
-    ("UPDATE audit_log SET recorded_at = '-infinity' WHERE sequence = 3", [3]),
-    ("UPDATE audit_log SET recorded_at = '10000-01-01' WHERE sequence = 3", [3]),
-    ("UPDATE audit_log SET user_id = entity_id WHERE sequence = 3", [3]),
+    ("UPDATE audit_log SET data = jsonb_set(data, '{price}', '\"0.00\"') WHERE sequence = 3", [3]),
+    ("UPDATE audit_log SET recorded_at = recorded_at + interval '1 microsecond' WHERE sequence = 3", [3]),
+    ("UPDATE audit_log SET recorded_at = date_trunc('month', now() + interval '1 month') WHERE sequence = 3", [3]),
+    ("UPDATE audit_log SET hash = set_byte(hash, 31, get_byte(hash, 31) # 1) WHERE sequence = 3", [3, 4]),
     ("UPDATE audit_log SET hash = '\\x00' WHERE sequence = 3", [3, 4]),
+    (
+        "UPDATE audit_log SET sequence = 0 WHERE sequence = 3; UPDATE audit_log SET sequence = 3 WHERE sequence = 4;"
+        " UPDATE audit_log SET sequence = 4 WHERE sequence = 0",
+        [3, 4, 5],
+    ),
+    (
+        "INSERT INTO audit_log SELECT gen_random_uuid(), chain, 6, type, actor, entity_type, entity_id, offer_id,"
+        " user_id, occurred_at, data, recorded_at, hash FROM audit_log WHERE sequence = 5",
+        [6, 6],
+    ),
     ("DELETE FROM audit_log WHERE sequence = 3", [3]),
     ("DELETE FROM audit_log WHERE sequence > 3", [4]),
     ("DELETE FROM audit_log", [1]),
+    ("TRUNCATE audit_log", [1]),
     ("UPDATE audit_chains SET sequence = 4", [5]),
+    ("UPDATE audit_chains SET hash = '\\x00'", [5]),
     ("DELETE FROM audit_chains", [5]),
     ("UPDATE audit_log SET data = data || '{}' WHERE sequence = 3", []),
 ]
@@ -139,8 +161,41 @@ TAMPERING = [
 async def test_verification_names_what_was_tampered_with(pool: Pool, statement: str, broken: list[int]) -> None:
     await AuditHandler(pool)(received([event() for _ in range(5)]))
     assert await broken_links(pool) == []
-    await pool.execute(statement)
+    await tamper(pool, statement)
     assert [link.sequence for link in await broken_links(pool)] == broken
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_log SET actor = 'nobody'",
+        "DELETE FROM audit_log",
+        "TRUNCATE audit_log",
+        "DO $$ BEGIN EXECUTE 'TRUNCATE audit_log_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM'); END $$",
+    ],
+)
+async def test_the_log_is_append_only_even_for_its_owner(pool: Pool, statement: str) -> None:
+    await AuditHandler(pool)(received([event()]))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
+        await pool.execute(statement)
+    assert await pool.fetchval("SELECT array_agg(actor) FROM audit_log") == ["checkout"]
+
+
+async def test_a_month_without_a_partition_gets_one_with_the_first_event(pool: Pool) -> None:
+    await pool.fetch("SELECT drop_audit_months('9999-01-01')")
+    await AuditHandler(pool)(received([event()]))
+    month = await pool.fetchval("SELECT 'audit_log_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
+    assert await pool.fetchval("SELECT array_agg(tableoid::regclass::text) FROM audit_log") == [month]
+
+
+async def test_what_is_recorded_never_goes_back_in_time_along_a_chain(pool: Pool) -> None:
+    handle = AuditHandler(pool)
+    await handle(received([event()]))
+    await pool.execute("UPDATE audit_chains SET recorded_at = now() + interval '1 month'")
+    await handle(received([event()]))
+    times = [row["recorded_at"] for row in await pool.fetch("SELECT recorded_at FROM audit_log ORDER BY sequence")]
+    assert times[1] - times[0] > timedelta(days=27)
+    assert await broken_links(pool) == []
 
 
 async def test_the_service_starts_answers_and_stops(

@@ -15,7 +15,7 @@ from shared.broker import Publisher
 from shared.database import Pool
 from shared.settings import KafkaSettings
 from shared.topics import REDEMPTION_REPLIES
-from tests.support.audit import audit_worker
+from tests.support.audit import audit_worker, tamper
 from tests.support.campaign import add_offer
 from tests.support.requests import message, redeem
 from tests.support.services import redemption_workers
@@ -155,7 +155,7 @@ BREAKS = {
         ),
     ),
     "an unaudited redemption": (
-        "DELETE FROM audit_log; DELETE FROM audit_chains;"
+        "SET session_replication_role = replica; DELETE FROM audit_log; DELETE FROM audit_chains;"
         " UPDATE offer_redemptions SET revoked_at = NULL; DELETE FROM redemption_decisions WHERE command = 'revoke';"
         " DELETE FROM redemption_decisions WHERE redemption_id = '{revoked}';"
         " DELETE FROM offer_redemptions WHERE id = '{revoked}'",
@@ -169,7 +169,8 @@ BREAKS = {
         (5, "offer_redemptions", "standing", "revoked, but no audit event redemption.revoked"),
     ),
     "a row cut out of the audit log": (
-        "DELETE FROM audit_log WHERE sequence = 3; UPDATE offer_redemptions SET revoked_at = NULL;"
+        "SET session_replication_role = replica; DELETE FROM audit_log WHERE sequence = 3;"
+        " UPDATE offer_redemptions SET revoked_at = NULL;"
         " DELETE FROM redemption_decisions WHERE command = 'revoke';"
         " UPDATE offers SET usage_count = 2, per_user_limit = 2 WHERE id = '{limited}'",
         (5, "audit_log", "chain 0, sequence 3", "row 3 is missing"),
@@ -193,7 +194,9 @@ async def test_a_row_may_promise_less_than_the_truth_but_not_more(campaign: Camp
 
 
 async def test_an_altered_audit_row_is_named_with_its_event(campaign: Campaign) -> None:
-    ((invariant, table, row, _),) = await campaign.broken("UPDATE audit_log SET actor = 'x' WHERE sequence = 2")
+    ((invariant, table, row, _),) = await campaign.broken(
+        "SET session_replication_role = replica; UPDATE audit_log SET actor = 'x' WHERE sequence = 2"
+    )
     event = await campaign.pool.fetchval("SELECT event_id FROM audit_log WHERE sequence = 2")
     assert (invariant, table, row) == (5, "audit_log", f"chain 0, sequence 2, event {event}")
 
@@ -252,7 +255,7 @@ async def test_beyond_the_full_size_a_sample_is_checked(campaign: Campaign) -> N
 
 
 async def test_what_is_on_its_way_is_waited_for(campaign: Campaign) -> None:
-    await campaign.pool.execute("DELETE FROM audit_log WHERE sequence = 3")
+    await tamper(campaign.pool, "DELETE FROM audit_log WHERE sequence = 3")
     await campaign.pool.execute(
         "UPDATE audit_chains SET (sequence, hash) = (SELECT sequence, hash FROM audit_log WHERE sequence = 2)"
     )
@@ -271,7 +274,7 @@ async def test_what_is_on_its_way_is_waited_for(campaign: Campaign) -> None:
         checks = await verify_settled(connection, 30, progress=notice)
         await catching_up
         assert [breach for check in checks for breach in check.breaches] == []
-        await campaign.pool.execute("DELETE FROM audit_log WHERE sequence = 3")
+        await tamper(campaign.pool, "DELETE FROM audit_log WHERE sequence = 3")
         late = await verify_settled(connection, 0.1)
     assert [breach.row for check in late for breach in check.breaches] == [
         str(campaign.revoked),
