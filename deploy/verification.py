@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.audit.store import verify_chains
+from services.audit.verification import verify_chains
 from shared.database import Connection
 from shared.sqlfile import load_queries
 
@@ -117,13 +117,13 @@ async def _check_members(connection: Connection, scope: Scope) -> Check:
 
 async def _check_audit(connection: Connection, scope: Scope) -> Check:
     breaches = await _find(connection, 5, _queries.find_unaudited_redemptions)
-    broken, heads, rows = await verify_chains(connection)
-    for link in broken:
+    chains = await verify_chains(connection)
+    for link in chains.broken:
         row = f"chain {link.chain}, sequence {link.sequence}"
         if link.event_id is not None:
             row += f", event {link.event_id}"
         breaches.append(Breach(5, "audit_log", row, link.problem))
-    examined = f"{rows:,} events in {len(heads):,} chains"
+    examined = f"{chains.rows:,} events in {len(chains.heads):,} chains"
     return Check(5, "redemptions are audited and the audit chains hold", examined, breaches)
 
 

@@ -4,7 +4,7 @@ import logging
 
 import typer
 
-from deploy.cli import bench, checkout, dead_letters, events, operations, segments, up, verify
+from deploy.cli import audit, bench, checkout, dead_letters, events, operations, segments, up, verify
 from shared.telemetry import configure_logging
 
 app = typer.Typer(
@@ -31,5 +31,6 @@ for call in (checkout.redeem, checkout.quote, checkout.revoke, events.topup, eve
     app.command(rich_help_panel="A person's or a script's way in")(call)
 for look in (segments.explain, segments.rebuild, verify.verify):
     app.command(rich_help_panel="Who is eligible, and is all well")(look)
-app.add_typer(dead_letters.app, rich_help_panel="Who is eligible, and is all well")
+for group in (dead_letters.app, audit.app):
+    app.add_typer(group, rich_help_panel="Who is eligible, and is all well")
 app.add_typer(bench.app, rich_help_panel="How fast it is")

@@ -6,19 +6,21 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPBearer
 
-from services.audit.store import find_page, stream_events, verify_chains
+from services.audit.store import find_page, stream_events
+from services.audit.verification import verifying_chains
 from services.audit.views import (
     AuditPage,
-    Broken,
-    ChainEnd,
-    EventFilters,
+    ExportQuery,
     PageQuery,
     RecordedEvent,
     Verification,
+    csv_header,
+    lines_csv,
     lines_json,
     page_json,
 )
@@ -28,6 +30,8 @@ from shared.http.problems import documented, install_problems, unavailable
 from shared.security import Role, authenticate
 
 NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+PROGRESS_ROWS = 10_000
 _DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
@@ -93,35 +97,53 @@ def _audit_routes(readers: Readers) -> APIRouter:
     @routes.get(
         "/audit/export",
         response_class=StreamingResponse,
-        responses={200: {"model": RecordedEvent, "content": {NDJSON: {}}}, **invalid, **busy},
+        responses={200: {"model": RecordedEvent, "content": {NDJSON: {}, CSV: {}}}, **invalid, **busy},
         operation_id="export_events",
     )
-    async def export_events(query: Annotated[EventFilters, Query()]) -> StreamingResponse:
-        """All events that pass every filter given, newest first, as of now: one JSON object a line."""
-        lines = _export(readers, query)
-        first = await anext(lines)  # So that a refusal is a status, not a broken stream.
-        return StreamingResponse(_again(first, lines), media_type=NDJSON)
+    async def export_events(query: Annotated[ExportQuery, Query()]) -> StreamingResponse:
+        """All events that pass every filter given, newest first, as of now, one a line: as JSON objects, or as CSV
+        with a header."""
+        return await _streamed(_export(readers, query), CSV if query.format == "csv" else NDJSON)
 
-    @routes.get("/audit/verify", responses=busy, operation_id="verify_chains")
-    async def verify() -> Verification:
-        """Recompute every hash of every chain, and name the rows that don't hold."""
-        async with readers.long_reading() as connection:
-            broken, heads, rows = await verify_chains(connection)
-        return Verification(
-            intact=not broken,
-            rows=rows,
-            broken=[Broken.of(link) for link in broken],
-            chains=[ChainEnd.of(chain, head) for chain, head in heads.items()],
-        )
+    @routes.get(
+        "/audit/verify",
+        response_model=Verification,
+        responses={200: {"content": {NDJSON: {}}}, **busy},
+        operation_id="verify_chains",
+    )
+    async def verify(request: Request) -> Response:
+        """Recompute every hash of every chain, and name the rows that don't hold. Asked for application/x-ndjson, it
+        tells now and then how many rows it has read of about how many (`rows`, `rows_expected`); the last line is the
+        answer."""
+        lines = _verification(readers)
+        if NDJSON in request.headers.get("accept", ""):
+            return await _streamed(lines, NDJSON)
+        return Response([line async for line in lines][-1], media_type="application/json")
 
     return routes
 
 
-async def _export(readers: Readers, query: EventFilters) -> AsyncGenerator[bytes]:
+async def _export(readers: Readers, query: ExportQuery) -> AsyncGenerator[bytes]:
+    async with readers.long_reading() as connection:
+        yield csv_header() if query.format == "csv" else b""
+        async for events in stream_events(connection, query.filters()):
+            yield lines_csv(events) if query.format == "csv" else lines_json(events)
+
+
+async def _verification(readers: Readers) -> AsyncGenerator[bytes]:
     async with readers.long_reading() as connection:
         yield b""
-        async for events in stream_events(connection, query.filters()):
-            yield lines_json(events)
+        told = 0
+        async for found in verifying_chains(connection):
+            if found.rows - told >= PROGRESS_ROWS:
+                told = found.rows
+                yield orjson.dumps({"rows": found.rows, "rows_expected": found.rows_expected}) + b"\n"
+    yield Verification.of(found).model_dump_json().encode() + b"\n"
+
+
+async def _streamed(lines: AsyncGenerator[bytes], media_type: str) -> StreamingResponse:
+    first = await anext(lines)  # So that a refusal is a status, not a broken stream.
+    return StreamingResponse(_again(first, lines), media_type=media_type)
 
 
 async def _again(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -144,15 +144,17 @@ class ChainVerifier:
     After a broken place it goes on from what is stored there, so each break is named once.
     """
 
-    def __init__(self, heads: Mapping[int, Head]) -> None:
-        """`heads` are the recorded ends of the chains, read in the same snapshot as the rows."""
+    def __init__(self, heads: Mapping[int, Head], starts: Mapping[int, Head]) -> None:
+        """`heads` are the recorded ends of the chains, read in the same snapshot as the rows; `starts` where those
+        begin whose older rows were dropped: after this link, not after the genesis."""
         self._heads = heads
-        self._reached: dict[int, Head] = {}
+        self.reached: dict[int, Head] = dict(starts)
+        """The last link seen of each chain."""
 
     def check(self, entry: Entry, stored_hash: bytes) -> BrokenLink | None:
         """Judge the next row; None if it holds."""
-        previous = self._reached.get(entry.chain) or genesis(entry.chain)
-        self._reached[entry.chain] = Head(entry.sequence, stored_hash)
+        previous = self.reached.get(entry.chain) or genesis(entry.chain)
+        self.reached[entry.chain] = Head(entry.sequence, stored_hash)
         expected = previous.sequence + 1
         if entry.sequence != expected:
             return BrokenLink(entry.chain, expected, None, _missing(expected, entry.sequence - 1))
@@ -164,8 +166,8 @@ class ChainVerifier:
     def finish(self) -> list[BrokenLink]:
         """Once every row was seen: the chains that don't end where their recorded head says."""
         broken = []
-        for chain in sorted(self._heads.keys() | self._reached.keys()):
-            end = self._reached.get(chain) or genesis(chain)
+        for chain in sorted(self._heads.keys() | self.reached.keys()):
+            end = self.reached.get(chain) or genesis(chain)
             recorded = self._heads.get(chain)
             if recorded is None:
                 broken.append(BrokenLink(chain, end.sequence, None, "the chain has rows but no recorded head"))

@@ -1,14 +1,13 @@
-"""Reads and writes audit_log and audit_chains: runs queries.sql, maps rows to frozen values."""
+"""Appends to audit_log and finds what is in it: runs queries.sql, maps rows to frozen values."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 import orjson
 from asyncpg import Record
 
-from services.audit.chain import BrokenLink, ChainVerifier, Entry, Head, canonical_stored, genesis
+from services.audit.chain import Head, genesis
 from services.audit.records import Cursor, Filters, FoundEvent, Linked
 from shared.database import Connection
 from shared.sqlfile import load_queries
@@ -16,7 +15,7 @@ from shared.sqlfile import load_queries
 ROWS_AT_ONCE = 500
 """How many rows a server-side cursor hands over in one round trip."""
 
-_queries = load_queries(__file__)
+queries = load_queries(__file__)
 _COLUMNS = (
     *("event_id", "chain", "sequence", "type", "actor", "entity_type", "entity_id", "offer_id"),
     *("user_id", "occurred_at", "data", "recorded_at", "hash"),
@@ -26,32 +25,32 @@ _COLUMNS = (
 async def lock_chains(connection: Connection, chains: Sequence[int]) -> tuple[dict[int, Head], datetime]:
     """Lock the chains' ends until the transaction ends, opening new chains; with the instant at which what is
     appended to them is recorded."""
-    rows = await connection.fetch(_queries.lock_chains, chains)
+    rows = await connection.fetch(queries.lock_chains, chains)
     if len(rows) < len(chains):
         starts = [genesis(chain) for chain in chains]
         await connection.execute(
-            _queries.open_chains,
+            queries.open_chains,
             chains,
             [start.sequence for start in starts],
             [start.hash for start in starts],
         )
-        rows = await connection.fetch(_queries.lock_chains, chains)
+        rows = await connection.fetch(queries.lock_chains, chains)
     return {row["chain"]: Head(row["sequence"], row["hash"]) for row in rows}, rows[0]["recorded_at"]
 
 
 async def find_stored(connection: Connection, event_ids: Iterable[UUID], since: datetime) -> set[UUID]:
     """Which of these events are in the log already, of those recorded at `since` or later."""
-    return {row["event_id"] for row in await connection.fetch(_queries.find_stored, list(event_ids), since)}
+    return {row["event_id"] for row in await connection.fetch(queries.find_stored, list(event_ids), since)}
 
 
 async def append(
     connection: Connection, rows: Sequence[Linked], heads: Mapping[int, Head], recorded_at: datetime
 ) -> None:
     """Store new rows, all recorded at one instant, and the new ends of their chains."""
-    await connection.execute(_queries.open_month, recorded_at)
+    await connection.execute(queries.open_month, recorded_at)
     await connection.copy_records_to_table("audit_log", records=[_values(row) for row in rows], columns=_COLUMNS)
     await connection.execute(
-        _queries.move_heads,
+        queries.move_heads,
         list(heads),
         [head.sequence for head in heads.values()],
         [head.hash for head in heads.values()],
@@ -71,15 +70,15 @@ def _values(row: Linked) -> tuple[object, ...]:
 async def find_page(connection: Connection, filters: Filters, after: Cursor | None, limit: int) -> list[FoundEvent]:
     """At most `limit` events, newest first, from below the cursor."""
     async with connection.transaction(readonly=True):
-        await connection.execute(_queries.plan_for_filters)
-        rows = await connection.fetch(_queries.find_events, *_arguments(filters, after, limit))
+        await connection.execute(queries.plan_for_filters)
+        rows = await connection.fetch(queries.find_events, *_arguments(filters, after, limit))
     return [_found(row) for row in rows]
 
 
 async def stream_events(connection: Connection, filters: Filters) -> AsyncIterator[list[FoundEvent]]:
     """All events that pass, newest first, ROWS_AT_ONCE at a time; needs a transaction around it."""
-    await connection.execute(_queries.plan_for_filters)
-    cursor = await connection.cursor(_queries.find_events, *_arguments(filters, None, None))
+    await connection.execute(queries.plan_for_filters)
+    cursor = await connection.cursor(queries.find_events, *_arguments(filters, None, None))
     while rows := await cursor.fetch(ROWS_AT_ONCE):
         yield [_found(row) for row in rows]
 
@@ -95,52 +94,3 @@ def _arguments(filters: Filters, after: Cursor | None, limit: int | None) -> tup
 
 def _found(row: Record) -> FoundEvent:
     return FoundEvent(*row.values())
-
-
-async def load_heads(connection: Connection) -> dict[int, Head]:
-    """The recorded end of every chain."""
-    rows = await connection.fetch(_queries.load_heads)
-    return {row["chain"]: Head(row["sequence"], row["hash"]) for row in rows}
-
-
-async def walk_chains(connection: Connection) -> AsyncIterator[list[tuple[Entry, bytes]]]:
-    """Every row with its stored hash, in chain and sequence order; needs a transaction around it."""
-    cursor = await connection.cursor(_queries.walk_chains)
-    while rows := await cursor.fetch(ROWS_AT_ONCE):
-        yield [(_entry(row), row["hash"]) for row in rows]
-
-
-async def verify_chains(connection: Connection) -> tuple[list[BrokenLink], dict[int, Head], int]:
-    """Verify every chain: what is broken, the recorded heads, and how many rows were read.
-
-    Needs one snapshot: a REPEATABLE READ transaction around it.
-    """
-    heads = await load_heads(connection)
-    verifier = ChainVerifier(heads)
-    broken: list[BrokenLink] = []
-    rows_read = 0
-    async for rows in walk_chains(connection):
-        rows_read += len(rows)
-        broken += [found for entry, hash_ in rows if (found := verifier.check(entry, hash_))]
-    return [*broken, *verifier.finish()], heads, rows_read
-
-
-def _entry(row: Record) -> Entry:
-    return Entry(
-        chain=row["chain"],
-        sequence=row["sequence"],
-        event_id=row["event_id"],
-        type=row["type"],
-        actor=row["actor"],
-        entity_type=row["entity_type"],
-        entity_id=row["entity_id"],
-        offer_id=row["offer_id"],
-        user_id=row["user_id"],
-        occurred_at_us=_whole(row["occurred_at_us"]),
-        data=canonical_stored(row["data"]),
-        recorded_at_us=_whole(row["recorded_at_us"]),
-    )
-
-
-def _whole(microseconds: Decimal) -> int | None:
-    return int(microseconds) if microseconds.is_finite() else None

@@ -2,8 +2,11 @@
 
 import base64
 import binascii
+import csv
+import io
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import orjson
@@ -11,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 
 from services.audit.chain import BrokenLink, Head
 from services.audit.records import Cursor, Filters, FoundEvent
+from services.audit.verification import ChainsVerified
 from shared.clock import from_us, to_us
 from shared.events.audit_events import AuditEvent, AuditType
 from shared.events.fields import Moment
@@ -73,6 +77,12 @@ class PageQuery(EventFilters):
     limit: int = Field(default=PAGE_DEFAULT, ge=1, le=PAGE_MAX)
 
 
+class ExportQuery(EventFilters):
+    """The parameters of GET /audit/export."""
+
+    format: Literal["ndjson", "csv"] = "ndjson"
+
+
 class RecordedEvent(AuditEvent):
     """An audit event as the log holds it."""
 
@@ -124,6 +134,16 @@ class Verification(BaseModel):
     broken: list[Broken]
     chains: list[ChainEnd]
 
+    @classmethod
+    def of(cls, found: ChainsVerified) -> "Verification":
+        """The same as JSON."""
+        return cls(
+            intact=not found.broken,
+            rows=found.rows,
+            broken=[Broken.of(link) for link in found.broken],
+            chains=[ChainEnd.of(chain, head) for chain, head in found.heads.items()],
+        )
+
 
 def event_json(event: FoundEvent) -> dict[str, Any]:
     """A RecordedEvent for orjson (ids by `default=str`); its data goes out as stored, no number rounded."""
@@ -156,3 +176,28 @@ def lines_json(events: list[FoundEvent]) -> bytes:
     """RecordedEvents as NDJSON, one a line."""
     option = orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
     return b"".join(orjson.dumps(event_json(event), default=str, option=option) for event in events)
+
+
+CSV_COLUMNS: Final = tuple(RecordedEvent.model_fields)
+
+
+def csv_header() -> bytes:
+    """The names of the columns: a RecordedEvent's fields."""
+    return _csv([CSV_COLUMNS])
+
+
+def lines_csv(events: list[FoundEvent]) -> bytes:
+    """RecordedEvents as CSV (RFC 4180), `data` as JSON text, nothing where there is none."""
+    rows = []
+    for event in events:
+        row = event_json(event) | {"data": event.data}
+        for moment in ("occurred_at", "recorded_at"):
+            row[moment] = row[moment].isoformat().replace("+00:00", "Z")
+        rows.append([row[column] for column in CSV_COLUMNS])
+    return _csv(rows)
+
+
+def _csv(rows: Iterable[Iterable[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

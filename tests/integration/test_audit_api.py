@@ -1,6 +1,8 @@
 """The audit API: filters, pages, exports, verification over HTTP, refusals."""
 
 import asyncio
+import csv
+import io
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final
@@ -116,6 +118,35 @@ async def test_an_export_has_every_row_of_a_large_log(pool: Pool, api: httpx.Asy
         assert response.headers["content-type"] == "application/x-ndjson"
         ids = [orjson.loads(line)["event_id"] async for line in response.aiter_lines()]
     assert len(ids) == len(set(ids)) == 2_600
+
+
+async def test_an_export_as_csv(pool: Pool, api: httpx.AsyncClient) -> None:
+    sent = event(actor='Ada "the first", admin', offer_id=OFFER, data={"before": {"title": "a,b"}})
+    await AuditHandler(pool)(received([sent]))
+    response = await api.get("/audit/export", params={"format": "csv"})
+    assert response.headers["content-type"].startswith("text/csv")
+    header, row = csv.reader(io.StringIO(response.text))
+    assert header == [
+        *("event_id", "type", "actor", "entity_type", "entity_id", "offer_id", "user_id", "occurred_at", "data"),
+        *("recorded_at", "chain", "sequence", "hash"),
+    ]
+    found = dict(zip(header, row, strict=True))
+    assert found["event_id"] == str(sent.event_id)
+    assert (found["actor"], found["offer_id"], found["user_id"]) == ('Ada "the first", admin', str(OFFER), "")
+    assert (found["occurred_at"], found["sequence"]) == ("2026-11-24T12:00:00Z", "1")
+    assert orjson.loads(found["data"]) == {"before": {"title": "a,b"}}
+
+
+async def test_verification_tells_how_far_it_is(
+    pool: Pool, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.audit.api.PROGRESS_ROWS", 500)
+    await AuditHandler(pool)(received([event() for _ in range(1_200)]))
+    response = await api.get("/audit/verify", headers={"accept": "application/x-ndjson"})
+    assert response.headers["content-type"] == "application/x-ndjson"
+    *progress, answer = [orjson.loads(line) for line in response.text.splitlines()]
+    assert [line["rows"] for line in progress] == [500, 1_000]
+    assert (answer["intact"], answer["rows"]) == (True, 1_200)
 
 
 async def test_verification_over_http(pool: Pool, api: httpx.AsyncClient) -> None:

@@ -1,30 +1,17 @@
 """`offers explain` and `offers rebuild` on a real database."""
 
-import asyncio
 import json
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from typer.testing import CliRunner
 
-from deploy.cli.app import app
 from shared.clock import utc_now
 from shared.database import Pool
 from tests.support.campaign import add_offer
+from tests.support.commands import offers
 
 TWO_TOPUPS = {"rule_type": "min_topups", "params": {"count": 2, "window_days": 30}}
-
-
-async def offers(database_url: str, *arguments: str) -> str:
-    """What a command prints, run as in a process of its own: another thread, another event loop."""
-
-    def run() -> str:
-        result = CliRunner().invoke(app, list(arguments), env={"OFFERS_DATABASE_URL": database_url})
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    return await asyncio.to_thread(run)
 
 
 async def user_with_topups(pool: Pool, count: int) -> UUID:

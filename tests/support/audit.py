@@ -10,7 +10,7 @@ from aiokafka import ConsumerRecord
 
 from services.audit.app import AuditSettings, wire
 from services.audit.chain import BrokenLink
-from services.audit.store import verify_chains
+from services.audit.verification import verify_chains
 from shared.batches import Received
 from shared.broker import Outgoing, Publisher
 from shared.database import Pool
@@ -57,8 +57,7 @@ def received(events: Sequence[AuditEvent], partition: int = 0) -> list[Received[
 async def broken_links(pool: Pool) -> list[BrokenLink]:
     """What verifying every chain finds."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-        broken, _, _ = await verify_chains(connection)
-    return broken
+        return (await verify_chains(connection)).broken
 
 
 async def tamper(pool: Pool, script: str) -> None:

@@ -123,7 +123,7 @@ def _chain(length: int, chain: int = 3) -> tuple[list[tuple[Entry, bytes]], Head
 
 
 def _judge(rows: list[tuple[Entry, bytes]], heads: dict[int, Head]) -> list[tuple[int, int, UUID | None]]:
-    verifier = ChainVerifier(heads)
+    verifier = ChainVerifier(heads, {})
     found: list[BrokenLink] = [broken for row in rows if (broken := verifier.check(*row))]
     return [(broken.chain, broken.sequence, broken.event_id) for broken in [*found, *verifier.finish()]]
 
