@@ -123,6 +123,9 @@ async def _check_audit(connection: Connection, scope: Scope) -> Check:
         if link.event_id is not None:
             row += f", event {link.event_id}"
         breaches.append(Breach(5, "audit_log", row, link.problem))
+    unnamed = chains.broken_total - len(chains.broken)
+    if unnamed:
+        breaches.append(Breach(5, "audit_log", f"{unnamed:,} more places", "not as recorded either"))
     examined = f"{chains.rows:,} events in {len(chains.heads):,} chains"
     return Check(5, "redemptions are audited and the audit chains hold", examined, breaches)
 

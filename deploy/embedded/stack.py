@@ -23,7 +23,6 @@ from deploy.embedded.postgres import PostgresServer
 from deploy.embedded.processes import ServiceProcesses
 from deploy.embedded.redis import RedisServer
 from deploy.embedded.server import EmbeddedServer, KafkaServer
-from migrations.revisions import upgrade
 from shared.client import RedemptionClient
 from shared.database import connect
 from shared.security import Role, create_token
@@ -131,6 +130,8 @@ class Stack:
 
     async def _start_services(self, opened: AsyncExitStack, data_dir: Path) -> None:
         async with self._step("database migrated"):
+            from migrations.revisions import upgrade  # Alembic takes 25 MB, which `offers run` would hold as well.
+
             await asyncio.to_thread(upgrade, self.addresses.database_url)
             await self._store_token()
         async with self._step("topics created"):

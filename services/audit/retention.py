@@ -16,11 +16,10 @@ from shared.errors import OffersError
 class NotVerified(OffersError):
     """The months to drop are not what was recorded."""
 
-    def __init__(self, broken: Sequence[BrokenLink]) -> None:
-        first = broken[0]
+    def __init__(self, first: BrokenLink, more: int) -> None:
         super().__init__(
             f"nothing dropped: chain {first.chain}, sequence {first.sequence}: {first.problem}"
-            + (f" (and {len(broken) - 1:,} more; `offers verify` names them)" if len(broken) > 1 else "")
+            + (f" (and {more:,} more; `offers verify` names them)" if more else "")
         )
 
 
@@ -62,7 +61,7 @@ async def retain(
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         verified = await verify_chains(connection, before, progress)
     if verified.broken and not unverified:
-        raise NotVerified(verified.broken)
+        raise NotVerified(verified.broken[0], verified.broken_total - 1)
     async with connection.transaction():
         await connection.execute(queries.wait_briefly)
         months = [row["month"] for row in await connection.fetch(queries.months_before, before_month)]

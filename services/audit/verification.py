@@ -1,9 +1,10 @@
 """Reads every chain and verifies it, from where its older months were dropped on."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from asyncpg import Record
 
@@ -38,16 +39,31 @@ async def walk_chains(connection: Connection, before: datetime | None) -> AsyncI
         yield [(_entry(row), row["hash"]) for row in rows]
 
 
+BROKEN_NAMED_MAX: Final = 10_000
+"""A log written anew as a whole has as many broken places as rows."""
+
+
 @dataclass(slots=True)
 class ChainsVerified:
-    """What verifying has found so far: broken places, the last links seen, and how many rows were read of how many
-    there may be (PostgreSQL's estimate). `heads` are the recorded ends."""
+    """What verifying has found so far: the first BROKEN_NAMED_MAX broken places and how many there are, the last links
+    seen, and how many rows were read of how many there may be (PostgreSQL's estimate).
+
+    `heads` are the recorded ends.
+    """
 
     heads: Mapping[int, Head]
     broken: list[BrokenLink]
     reached: Mapping[int, Head]
     rows: int = 0
     rows_expected: int = 0
+    broken_total: int = 0
+
+    def add(self, broken: Iterable[BrokenLink]) -> None:
+        """Count broken places, and name them while few are."""
+        for each in broken:
+            self.broken_total += 1
+            if len(self.broken) < BROKEN_NAMED_MAX:
+                self.broken.append(each)
 
 
 async def verifying_chains(connection: Connection, before: datetime | None = None) -> AsyncIterator[ChainsVerified]:
@@ -58,14 +74,15 @@ async def verifying_chains(connection: Connection, before: datetime | None = Non
     """
     heads, checkpoints = await load_heads(connection), await load_checkpoints(connection)
     verifier = ChainVerifier(heads, starts(checkpoints))
-    found = ChainsVerified(heads, broken_seals(checkpoints), verifier.reached)
+    found = ChainsVerified(heads, [], verifier.reached)
+    found.add(broken_seals(checkpoints))
     found.rows_expected = await connection.fetchval(queries.estimate_rows)
     async for rows in walk_chains(connection, before):
         found.rows += len(rows)
-        found.broken += [link for entry, hash_ in rows if (link := verifier.check(entry, hash_))]
+        found.add(link for entry, hash_ in rows if (link := verifier.check(entry, hash_)))
         yield found
     if before is None:
-        found.broken += verifier.finish()
+        found.add(verifier.finish())
     yield found
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 
 from services.audit.chain import BrokenLink, Head
 from services.audit.records import Cursor, Filters, FoundEvent
-from services.audit.verification import ChainsVerified
+from services.audit.verification import BROKEN_NAMED_MAX, ChainsVerified
 from shared.clock import from_us, to_us
 from shared.events.audit_events import AuditEvent, AuditType
 from shared.events.fields import Moment
@@ -131,7 +131,8 @@ class Verification(BaseModel):
 
     intact: bool
     rows: int = Field(description="how many were verified")
-    broken: list[Broken]
+    broken: list[Broken] = Field(description=f"the first {BROKEN_NAMED_MAX:,} places that don't hold")
+    broken_total: int
     chains: list[ChainEnd]
 
     @classmethod
@@ -141,6 +142,7 @@ class Verification(BaseModel):
             intact=not found.broken,
             rows=found.rows,
             broken=[Broken.of(link) for link in found.broken],
+            broken_total=found.broken_total,
             chains=[ChainEnd.of(chain, head) for chain, head in found.heads.items()],
         )
 

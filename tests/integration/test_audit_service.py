@@ -15,6 +15,7 @@ from deploy.embedded.ports import free_port
 from services.audit.app import serve
 from services.audit.chain import canonical_json, canonical_stored
 from services.audit.handler import AuditHandler
+from services.audit.verification import verify_chains
 from shared.broker import Outgoing, Publisher
 from shared.database import Pool
 from shared.errors import ConfigurationError
@@ -163,6 +164,17 @@ async def test_verification_names_what_was_tampered_with(pool: Pool, statement: 
     assert await broken_links(pool) == []
     await tamper(pool, statement)
     assert [link.sequence for link in await broken_links(pool)] == broken
+
+
+async def test_of_very_many_broken_places_the_first_are_named_and_all_counted(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.audit.verification.BROKEN_NAMED_MAX", 2)
+    await AuditHandler(pool)(received([event() for _ in range(5)]))
+    await tamper(pool, "UPDATE audit_log SET actor = 'nobody'")
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+        found = await verify_chains(connection)
+    assert ([link.sequence for link in found.broken], found.broken_total) == ([1, 2], 5)
 
 
 @pytest.mark.parametrize(
