@@ -1,7 +1,6 @@
 """`offers bench …`: how fast a service is, measured beside its peer and its limit on servers of its own."""
 
 import asyncio
-import signal
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -9,13 +8,12 @@ import orjson
 import typer
 import uvloop
 
-from deploy.cli.figures import show_redemption, show_segmenter
+from deploy.cli.figures import show_audit, show_redemption, show_segmenter
+from deploy.cli.interruption import EXIT_INTERRUPTED, interruptible
 from deploy.cli.options import Json
-from deploy.cli.up import EXIT_INTERRUPTED
 from deploy.embedded.stack import KafkaKind
 
 T = TypeVar("T")
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 app = typer.Typer(
     name="bench",
@@ -95,29 +93,33 @@ def redemption(
         raise typer.Exit(1)
 
 
+@app.command()
+def audit(
+    json_output: Json = False,
+    kafka: Kafka = KafkaKind.embedded,
+    rounds: Rounds = 3,
+    events: Annotated[int, typer.Option(help="Events worked off in a round.", min=1)] = 60_000,
+) -> None:
+    """Audit events into chained rows: beside a bare COPY of the same rows.
+
+    Exit 1 if a chain does not hold afterwards.
+    """
+    from deploy.bench.audit.measure import measure
+    from deploy.bench.audit.options import Options
+    from deploy.bench.steps import Steps
+
+    report = _run(measure(Options(kafka, events, rounds), Steps()))
+    if json_output:
+        typer.echo(orjson.dumps(report.as_json()))
+    else:
+        show_audit(report)
+    if report.broken:
+        raise typer.Exit(1)
+
+
 def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; the first Ctrl-C or SIGTERM stops and removes everything, further ones are ignored."""
     try:
-        return uvloop.run(_interruptible(work))
+        return uvloop.run(interruptible(work))
     except asyncio.CancelledError:
         raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-async def _interruptible(work: Coroutine[Any, Any, T]) -> T:
-    task = asyncio.create_task(work)
-    interrupted = False
-
-    def interrupt() -> None:
-        nonlocal interrupted
-        if not interrupted:
-            interrupted = True
-            task.cancel()
-
-    loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, interrupt)
-    try:
-        return await task
-    finally:
-        # All is stopped; a late Ctrl-C must not turn the exit code into a death by signal.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)

@@ -8,6 +8,7 @@ from rich.table import Table
 from deploy.cli.rendering import console
 
 if TYPE_CHECKING:
+    from deploy.bench.audit.report import Report as AuditReport
     from deploy.bench.redemption.report import Report as RedemptionReport
     from deploy.bench.segmenter.report import Report as SegmenterReport
 
@@ -70,6 +71,23 @@ def show_redemption(report: "RedemptionReport") -> None:
         figures,
         f"{report.users:,} users, {report.members:,} members, {report.requests:,} requests ({report.seed_requests:,} "
         f"for the design); {report.rounds} rounds; PostgreSQL {report.postgres_version}, {report.broker}, "
+        f"{report.cpus} CPUs",
+    )
+
+
+def show_audit(report: "AuditReport") -> None:
+    """Print what the audit service's benchmark found."""
+    figures = (
+        (f"{report.events_per_s:,.0f} /s", "events, from topic to chained rows"),
+        (f"{report.copy_limit_per_s:,.0f} /s", "the same rows by COPY alone"),
+        (f"{report.ratio_limit:.2f}", "of that limit reached"),
+        (f"{report.batch_records_mean:.0f}", "events in a transaction"),
+        (f"{report.worker_rss_mb_max:.0f} MB", "held by the worker at most"),
+        ("[bold red]BROKEN[/]" if report.broken else "whole", f"chains, {report.broken:,} places do not hold"),
+    )
+    _show(
+        figures,
+        f"{report.events:,} events; {report.rounds} rounds; PostgreSQL {report.postgres_version}, {report.broker}, "
         f"{report.cpus} CPUs",
     )
 

@@ -2,18 +2,15 @@
 
 import asyncio
 import contextlib
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from deploy.cli.interruption import EXIT_INTERRUPTED, interruptible
 from deploy.cli.rendering import console
 from deploy.embedded.stack import KafkaKind, Stack, StackOptions
 from shared.errors import OffersError
-
-EXIT_INTERRUPTED = 130
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def up(
@@ -37,30 +34,14 @@ def up(
 
 
 async def _interruptible(options: StackOptions, sample: bool, exit_after: bool) -> int:
-    """Run until done or told to stop; the first signal stops everything in order, further ones are noted."""
-    work = asyncio.create_task(_up(options, sample, exit_after))
-    signals = 0
-
-    def interrupt() -> None:
-        nonlocal signals
-        signals += 1
-        if signals == 1:
-            work.cancel()
-        elif signals == 2:
-            console.print("stopping already; every step of it is bounded")
-
-    loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
-        # Not the loop's own handlers: closing the loop would put back Python's, which raise.
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(interrupt))
     try:
-        return await work
+        return await interruptible(_up(options, sample, exit_after), _say_it_is_stopping)
     except asyncio.CancelledError:
         return EXIT_INTERRUPTED
-    finally:
-        # All is stopped; a late Ctrl-C must not turn the exit code into a death by signal.
-        for number in _STOP_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+
+
+def _say_it_is_stopping() -> None:
+    console.print("stopping already; every step of it is bounded")
 
 
 async def _up(options: StackOptions, sample: bool, exit_after: bool) -> int:

@@ -21,13 +21,18 @@ from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS
 
 
-class AuditSettings(DatabaseSettings, KafkaSettings, BatchSettings, HttpSettings):
-    """What the audit service reads from the environment."""
+class AuditBatchSettings(BatchSettings):
+    """How many events are stored at once."""
 
-    http_port: int = Field(default=8081, ge=0, le=65_535)
     batch_records_max: int = Field(
         default=2_000, ge=1, le=10_000, description="messages in one transaction, at most; nobody waits for audit"
     )
+
+
+class AuditSettings(DatabaseSettings, KafkaSettings, AuditBatchSettings, HttpSettings):
+    """What the audit service reads from the environment."""
+
+    http_port: int = Field(default=8081, ge=0, le=65_535)
 
 
 def wire(settings: AuditSettings, pool: Pool, publisher: Publisher) -> Subscriptions:

@@ -1,0 +1,75 @@
+"""The limit: a bare COPY of the rows that the worker stored, into a table like theirs, batch by batch.
+
+The rows are in PostgreSQL's own binary form beforehand, so that the client does nothing but send bytes.
+"""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from statistics import median
+from typing import Final
+
+from deploy.bench.backlog import Stalled
+from shared.database import Connection
+from shared.sqlfile import load_queries
+
+PASSES: Final = 5
+"""COPY is done in a moment, which one checkpoint or neighbour can spoil."""
+
+queries = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class RowBatch:
+    """The rows of one batch of events, as COPY takes them."""
+
+    events: int
+    rows: bytes
+
+
+async def read_rows(connection: Connection, count: int, batch_records: int) -> list[RowBatch]:
+    """The rows of a database's first `count` events, so many a batch."""
+    await connection.execute(queries.number_rows)
+    await connection.execute(queries.index_numbers)
+    batches = []
+    for start in range(0, count, batch_records):
+        end = min(start + batch_records, count)
+        encoded = BytesIO()
+        await connection.copy_from_query(queries.rows_between, start, end, output=encoded, format="binary")
+        batches.append(RowBatch(end - start, encoded.getvalue()))
+    return batches
+
+
+async def copy_rate(connection: Connection, batches: Sequence[RowBatch]) -> float:
+    """Events a second whose rows one connection stores, each batch committed; the median of several passes.
+
+    Raises:
+        Stalled: not all rows are there afterwards.
+    """
+    return median([await _pass(connection, batches) for _ in range(PASSES)])
+
+
+async def _pass(connection: Connection, batches: Sequence[RowBatch]) -> float:
+    """Fill a new table; as with a worker's backlog, the clock starts after the first of several batches."""
+    await connection.execute(queries.drop_copy)
+    await connection.execute(queries.create_copy)
+    first, timed = (batches[:1], batches[1:]) if len(batches) > 1 else ([], batches)
+    await _copy(connection, first)
+    started = time.perf_counter()
+    await _copy(connection, timed)
+    per_s = sum(batch.events for batch in timed) / (time.perf_counter() - started)
+    expected = sum(batch.events for batch in batches)
+    copied = await connection.fetchval(queries.count_copied)
+    if copied != expected:
+        raise Stalled(f"COPY stored {copied:,} rows instead of {expected:,}")
+    return per_s
+
+
+async def _copy(connection: Connection, batches: Sequence[RowBatch]) -> None:
+    for batch in batches:
+        await connection.copy_to_table("bench_audit", source=_once(batch.rows), format="binary")
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
