@@ -8,7 +8,7 @@ from signal import SIGKILL, SIGSTOP
 import pytest
 
 from shared.settings import KafkaSettings
-from tests.support.doomed_redemption import Point, program
+from tests.support.doomed_service import Point, program
 from tests.support.redemption_trial import RedemptionTrial, redemption_trial
 from tests.support.waiting import until
 from tests.support.worker_processes import WorkerProcess
@@ -35,7 +35,7 @@ async def start_two(trial: RedemptionTrial, doom: list[str]) -> tuple[WorkerProc
 
 @pytest.mark.parametrize("point", Point)
 async def test_a_killed_worker_loses_nothing_and_doubles_nothing(trial: RedemptionTrial, point: Point) -> None:
-    doomed, survivor = await start_two(trial, program(point, trial.chance.randint(2, 8), SIGKILL))
+    doomed, survivor = await start_two(trial, program("redemption", point, trial.chance.randint(2, 8), SIGKILL))
     async with trial.checkouts.asking(trial.rush.requests()):
         assert await doomed.until_ended() == -SIGKILL
         assert trial.checkouts.waiting > 0, "it was killed when there was nothing to do"
@@ -45,7 +45,9 @@ async def test_a_killed_worker_loses_nothing_and_doubles_nothing(trial: Redempti
 
 async def test_a_worker_paused_past_its_session_answers_late_what_was_answered(trial: RedemptionTrial) -> None:
     """It holds a batch and has done nothing about it; its whole work on it comes after another's."""
-    doomed, survivor = await start_two(trial, program(Point.AFTER_POLL, trial.chance.randint(2, 8), SIGSTOP))
+    doomed, survivor = await start_two(
+        trial, program("redemption", Point.AFTER_POLL, trial.chance.randint(2, 8), SIGSTOP)
+    )
     async with trial.checkouts.asking(trial.rush.requests()):
         await doomed.until_paused()
         await trial.group.until_members(1)
@@ -57,7 +59,9 @@ async def test_a_worker_paused_past_its_session_answers_late_what_was_answered(t
 
 async def test_a_worker_paused_within_its_transaction_cannot_decide_twice(trial: RedemptionTrial) -> None:
     """Another has taken its partitions over, and waits for its locks, when it goes on to commit."""
-    doomed, survivor = await start_two(trial, program(Point.IN_TRANSACTION, trial.chance.randint(2, 8), SIGSTOP))
+    doomed, survivor = await start_two(
+        trial, program("redemption", Point.IN_TRANSACTION, trial.chance.randint(2, 8), SIGSTOP)
+    )
     async with trial.checkouts.asking(trial.rush.requests()):
         await doomed.until_paused()
         await trial.group.until_members(1)

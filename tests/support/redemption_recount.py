@@ -15,7 +15,7 @@ from shared.database import Pool
 from shared.settings import KafkaSettings
 from shared.topics import AUDIT_EVENTS, REDEMPTION_REPLIES, REDEMPTION_REQUESTS, dead_letter_topic
 from tests.support.audit import audit_worker
-from tests.support.doomed_redemption import BATCH_MIN
+from tests.support.doomed_service import BATCH_MIN
 from tests.support.traffic import read_all
 
 Reply = dict[str, Any]

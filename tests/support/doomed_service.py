@@ -1,6 +1,6 @@
-"""The redemption service as it is, but for a signal it sends itself at a named point of its work.
+"""A service as it is, but for a signal it sends itself at a named point of its work.
 
-Run as `python -m tests.support.doomed_redemption POINT TIMES SIGNAL`: the TIMES-th time the point is reached, the
+Run as `python -m tests.support.doomed_service SERVICE POINT TIMES SIGNAL`: the TIMES-th time the point is reached, the
 process sends itself SIGKILL or SIGSTOP. Small batches are let pass, so that the blow always falls on much work.
 This is the only module of the tests that knows where the points are.
 """
@@ -12,18 +12,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib import import_module
 from typing import Any, Final
 from unittest.mock import patch
 
 from asyncpg.transaction import Transaction
 
-from services.redemption.app import serve
+from services.audit.handler import AuditHandler
 from services.redemption.handler import RedemptionHandler
 from shared.batches import Batch
 from shared.broker import Outgoing, Publisher
 from shared.service import run_service
 
 BATCH_MIN: Final = 10
+HANDLERS: Final[dict[str, type[Any]]] = {"audit": AuditHandler, "redemption": RedemptionHandler}
 
 
 class Point(StrEnum):
@@ -49,7 +51,7 @@ class Doom:
     times: int
     signal: signal.Signals
     batch: int = 0
-    """How many requests the worker has in hand."""
+    """How many messages the worker has in hand."""
 
     def reach(self, point: Point) -> None:
         """Strike, if this is where and when."""
@@ -61,15 +63,17 @@ class Doom:
 
 
 @contextmanager
-def doomed(doom: Doom) -> Iterator[None]:
+def doomed(service: str, doom: Doom) -> Iterator[None]:
     """While the block runs, the service's steps report to the doom as they reach the points."""
-    handle, leave = RedemptionHandler.__call__, Transaction.__aexit__
+    handler_type = HANDLERS[service]
+    handle, leave = handler_type.__call__, Transaction.__aexit__
     publish, commit = Publisher.publish_all, Batch.commit
 
-    async def handling(handler: RedemptionHandler, received: Sequence[Any]) -> list[Outgoing]:
+    async def handling(handler: Any, received: Sequence[Any]) -> list[Outgoing]:
         doom.batch = len(received)
         doom.reach(Point.AFTER_POLL)
-        return await handle(handler, received)
+        outgoing: list[Outgoing] = await handle(handler, received)
+        return outgoing
 
     async def leaving(transaction: Transaction, kind: Any, error: Any, trace: Any) -> None:
         if error is None:
@@ -86,22 +90,22 @@ def doomed(doom: Doom) -> Iterator[None]:
         doom.reach(Point.AFTER_OFFSETS)
 
     with ExitStack() as patched:
-        patched.enter_context(patch.object(RedemptionHandler, "__call__", handling))
+        patched.enter_context(patch.object(handler_type, "__call__", handling))
         patched.enter_context(patch.object(Transaction, "__aexit__", leaving))
         patched.enter_context(patch.object(Publisher, "publish_all", publishing))
         patched.enter_context(patch.object(Batch, "commit", committing))
         yield
 
 
-def program(point: Point, times: int, number: signal.Signals) -> list[str]:
+def program(service: str, point: Point, times: int, number: signal.Signals) -> list[str]:
     """What to run with `python -m`."""
-    return ["tests.support.doomed_redemption", point, str(times), number.name]
+    return ["tests.support.doomed_service", service, point, str(times), number.name]
 
 
-def main(point: str, times: str, signal_name: str) -> None:
+def main(service: str, point: str, times: str, signal_name: str) -> None:
     """Run the service until its doom, or until it is told to stop."""
-    with doomed(Doom(Point(point), int(times), signal.Signals[signal_name])):
-        run_service("redemption", serve)
+    with doomed(service, Doom(Point(point), int(times), signal.Signals[signal_name])):
+        run_service(service, import_module(f"services.{service}.app").serve)
 
 
 if __name__ == "__main__":
