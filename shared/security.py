@@ -22,10 +22,11 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request."""
+    """Who sent a request, and from which network address, where that is known."""
 
     name: str
     role: Role
+    address: str | None = None
 
 
 def hash_token(token: str) -> bytes:
@@ -40,7 +41,7 @@ async def create_token(connection: Connection, name: str, role: Role, token: str
     return token
 
 
-async def authenticate(pool: Pool, authorization: str | None, needed: Role) -> Caller:
+async def authenticate(pool: Pool, authorization: str | None, needed: Role, address: str | None = None) -> Caller:
     """The caller behind an `Authorization: Bearer …` header.
 
     Raises:
@@ -53,7 +54,7 @@ async def authenticate(pool: Pool, authorization: str | None, needed: Role) -> C
     row = await pool.fetchrow(_queries.find_token, hash_token(token.strip()))
     if row is None:
         raise NotAuthenticated("the token is unknown or revoked")
-    caller = Caller(row["name"], Role[row["role"]])
+    caller = Caller(row["name"], Role[row["role"]], address)
     if caller.role < needed:
         raise NotPermitted(f"the role {needed.name} is needed, this token is a {caller.role.name}'s")
     return caller

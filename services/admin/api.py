@@ -116,7 +116,7 @@ def writing_routes(pool: Pool, relay: OutboxRelay) -> APIRouter:
     @routes.post("/api/offers", status_code=HTTPStatus.CREATED, responses=_CREATE, operation_id="create_offer")
     async def create_offer(draft: OfferDraft, editor: Editor, response: Response) -> Offer:
         """Store a new draft."""
-        offer = granted(await editing.create_offer(pool, draft, editor.name))
+        offer = granted(await editing.create_offer(pool, draft, editor))
         response.headers["Location"] = f"/api/offers/{offer.id}"
         return _written(offer, relay, response)
 
@@ -128,14 +128,14 @@ def writing_routes(pool: Pool, relay: OutboxRelay) -> APIRouter:
         version = stated_version(edit.version, if_match)
         if version is None:
             raise invalid(FieldError(field="version", message="is needed, here or as the If-Match header"))
-        outcome = await editing.replace_offer(pool, offer_id, edit, version, editor.name)
+        outcome = await editing.replace_offer(pool, offer_id, edit, version, editor)
         return _written(granted(outcome), relay, response)
 
     async def change_status(
         action: Action, offer_id: UUID, guard: Transition | None, if_match: str | None, editor: Caller, to: Response
     ) -> Offer:
         version = stated_version(guard.version if guard else None, if_match)
-        outcome = await editing.change_status(pool, offer_id, action, version, editor.name)
+        outcome = await editing.change_status(pool, offer_id, action, version, editor)
         return _written(granted(outcome), relay, to)
 
     @routes.post("/api/offers/{offer_id}/publish", responses=_CHANGE, operation_id="publish_offer")

@@ -17,6 +17,7 @@ from shared.database import Connection, Pool
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
 from shared.outbox import add_to_outbox
+from shared.security import Caller
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED
 
 
@@ -59,17 +60,17 @@ class LimitBelowUsage:
 Refusal = OfferNotFound | StaleVersion | NotAllowedNow | CodeTaken | LimitBelowUsage
 
 
-async def create_offer(pool: Pool, draft: OfferDraft, actor: str) -> Offer | Refusal:
+async def create_offer(pool: Pool, draft: OfferDraft, caller: Caller) -> Offer | Refusal:
     """Store a new draft."""
     try:
         async with pool.acquire() as connection, connection.transaction():
-            offer_id = await store.insert_offer(connection, draft, actor)
-            return await _announce(connection, offer_id, "offer.created", None, actor)
+            offer_id = await store.insert_offer(connection, draft, caller.name)
+            return await _announce(connection, offer_id, "offer.created", None, caller)
     except asyncpg.IntegrityConstraintViolationError as error:
         return _refusal(error, draft)
 
 
-async def replace_offer(pool: Pool, offer_id: UUID, draft: OfferDraft, version: int, actor: str) -> Offer | Refusal:
+async def replace_offer(pool: Pool, offer_id: UUID, draft: OfferDraft, version: int, caller: Caller) -> Offer | Refusal:
     """Make an offer what the draft says, if it still has the version."""
 
     async def replace(connection: Connection, before: Offer) -> ChangeType | Refusal:
@@ -82,12 +83,14 @@ async def replace_offer(pool: Pool, offer_id: UUID, draft: OfferDraft, version: 
         return "offer.updated"
 
     try:
-        return await _edit(pool, offer_id, version, actor, replace)
+        return await _edit(pool, offer_id, version, caller, replace)
     except asyncpg.IntegrityConstraintViolationError as error:
         return _refusal(error, draft)
 
 
-async def change_status(pool: Pool, offer_id: UUID, action: Action, version: int | None, actor: str) -> Offer | Refusal:
+async def change_status(
+    pool: Pool, offer_id: UUID, action: Action, version: int | None, caller: Caller
+) -> Offer | Refusal:
     """Publish, pause or archive an offer."""
 
     async def change(connection: Connection, before: Offer) -> ChangeType | Refusal:
@@ -97,14 +100,14 @@ async def change_status(pool: Pool, offer_id: UUID, action: Action, version: int
         await store.update_status(connection, offer_id, status)
         return event_type(action)
 
-    return await _edit(pool, offer_id, version, actor, change)
+    return await _edit(pool, offer_id, version, caller, change)
 
 
 async def _edit(
     pool: Pool,
     offer_id: UUID,
     version: int | None,
-    actor: str,
+    caller: Caller,
     change: Callable[[Connection, Offer], Awaitable[ChangeType | Refusal]],
 ) -> Offer | Refusal:
     async with pool.acquire() as connection, connection.transaction():
@@ -116,11 +119,11 @@ async def _edit(
         changed = await change(connection, before)
         if not isinstance(changed, str):
             return changed
-        return await _announce(connection, offer_id, changed, before, actor)
+        return await _announce(connection, offer_id, changed, before, caller)
 
 
 async def _announce(
-    connection: Connection, offer_id: UUID, kind: ChangeType, before: Offer | None, actor: str
+    connection: Connection, offer_id: UUID, kind: ChangeType, before: Offer | None, caller: Caller
 ) -> Offer:
     after = await _stored(connection, offer_id)
     changed = OfferChanged(
@@ -136,16 +139,21 @@ async def _announce(
     audit = AuditEvent(
         event_id=uuid4(),
         type=kind,
-        actor=actor,
+        actor=caller.name,
         entity_type="offer",
         entity_id=offer_id,
         offer_id=offer_id,
         occurred_at=after.updated_at,
-        data=describe_change(before, after),
+        data=describe_change(before, after) | {"by": _by(caller)},
     )
     await add_to_outbox(connection, OFFERS_CHANGED, [(offer_id, changed.model_dump_json())])
     await add_to_outbox(connection, AUDIT_EVENTS, [(offer_id, audit.model_dump_json())])
     return after
+
+
+def _by(caller: Caller) -> dict[str, str | None]:
+    """Whose token did it, with which role, and from where."""
+    return {"token": caller.name, "role": caller.role.name, "address": caller.address}
 
 
 async def _stored(connection: Connection, offer_id: UUID) -> Offer:

@@ -31,7 +31,8 @@ def caller_of(pool: Pool, needed: Role) -> Callable[..., Awaitable[Caller]]:
     """A dependency: the caller, whose role must be at least the needed one."""
 
     async def caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
-        return await authenticate(pool, request.headers.get("authorization"), needed)
+        address = request.client.host if request.client else None
+        return await authenticate(pool, request.headers.get("authorization"), needed, address)
 
     return caller
 

@@ -68,6 +68,7 @@ async def test_every_change_arrives_as_an_announcement_and_an_audit_event(
     for audit in audits:
         assert (audit.actor, audit.entity_type) == ("the-editor", "offer")
         assert audit.entity_id == audit.offer_id == UUID(offer["id"])
+        assert audit.data["by"] == {"token": "the-editor", "role": "editor", "address": "127.0.0.1"}
     assert len({change.event_id for change in changes} | {audit.event_id for audit in audits}) == 10
     assert await pool.fetchval("SELECT count(*) FROM outbox") == 0
 
