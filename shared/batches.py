@@ -71,6 +71,11 @@ class Batch(Generic[M]):
         """How many messages it has."""
         return len(self._records)
 
+    def oldest_ms(self) -> int:
+        """When its oldest message was published, in milliseconds since 1970."""
+        oldest: int = min(record.timestamp for record in self._records)
+        return oldest
+
     async def commit(self) -> None:
         """Commit the offsets after these messages, as far as their partitions are still assigned here.
 

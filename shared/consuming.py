@@ -8,6 +8,7 @@ dead-letter topic; their neighbours are handled as usual.
 import asyncio
 import contextlib
 import dataclasses
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
@@ -17,10 +18,12 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaMessage
 from pydantic import TypeAdapter
 
+from shared import metrics
 from shared.batches import Batch, KafkaRecord, Received, Unreadable, dead_letter, error_text
 from shared.broker import Outgoing, Publisher
 from shared.settings import BatchSettings, KafkaSettings
 from shared.telemetry import get_logger
+from shared.topics import dead_letter_topic
 
 M = TypeVar("M")
 
@@ -173,13 +176,14 @@ class Consumer(Generic[M]):
                         return
                     self._underway.append(batch)
                     before, self._published = self._published, published
-                    outgoing = await self._handled(batch.received)
+                    outgoing = await self._handled_in_time(batch)
                     outgoing += [self._dead_letter(item.record, item.error) for item in batch.unreadable]
                 if before is not None:
                     await before.wait()
                 if batch.rewound:
                     return
                 await self._publisher.publish_all(outgoing)
+                self._count_dead_letters(outgoing)
                 self._failures, self._pause_s = 0, 0.0
                 published.set()
                 async with self._committing:
@@ -195,6 +199,7 @@ class Consumer(Generic[M]):
         """Rewind a batch that failed and those after it: what they have stored already is answered as it was."""
         self._failures += 1
         self._pause_s = min(RETRY_PAUSE_S_MAX, RETRY_PAUSE_S_MIN * 2 ** min(self._failures, 10))
+        metrics.BATCHES_FAILED.labels(self._topic).inc()
         log.exception("batch failed", action="batch.failed", topic=self._topic, retry_in_s=self._pause_s)
         if failed is None or failed.rewound:
             return
@@ -204,6 +209,22 @@ class Consumer(Generic[M]):
             batch.rewind()
         self._waiting.clear()
         self._taken.set()
+
+    async def _handled_in_time(self, batch: Batch[M]) -> list[Outgoing]:
+        """Handle what can be read of a batch, and note what that took."""
+        begun = time.perf_counter()
+        outgoing = await self._handled(batch.received)
+        metrics.BATCH_MESSAGES.labels(self._topic).observe(len(batch))
+        metrics.TRANSACTION_SECONDS.labels(self._topic).observe(time.perf_counter() - begun)
+        metrics.VISIBLE_SECONDS.labels(self._topic).observe(max(0.0, time.time() - batch.oldest_ms() / 1_000))
+        return outgoing
+
+    def _count_dead_letters(self, published: Sequence[Outgoing]) -> None:
+        """Those of a batch, once they are safe."""
+        dead_letters = dead_letter_topic(self._topic)
+        count = sum(1 for message in published if message.topic == dead_letters)
+        if count:
+            metrics.DEAD_LETTERS.labels(self._topic).inc(count)
 
     async def _handled(self, received: Sequence[Received[M]]) -> list[Outgoing]:
         try:

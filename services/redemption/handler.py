@@ -3,6 +3,7 @@
 The second pass over a batch answers from the stored decisions, so it says exactly what the first said.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from asyncpg import UniqueViolationError
@@ -13,6 +14,7 @@ from services.redemption.replies import audit_message
 from services.redemption.requests import InvalidRequest, Request
 from services.redemption.routing import ReplyRouter
 from services.redemption.store import OfferEdited, load_book, store_book
+from shared import metrics
 from shared.batches import Received, dead_letter
 from shared.broker import Outgoing
 from shared.database import Pool
@@ -37,6 +39,7 @@ class RedemptionHandler:
     async def __call__(self, received: Sequence[Received[Request]]) -> list[Outgoing]:
         """Decide a batch and return its replies, audit events and dead letters."""
         answers = await self._answers([item.message for item in received])
+        _count(answers)
         await self._router.learn([item.record for item in received])
         outgoing: list[Outgoing] = []
         for item, answer in zip(received, answers, strict=True):
@@ -67,3 +70,8 @@ class RedemptionHandler:
             answers = [book.answer(request) for request in requests]
             await store_book(connection, book)
         return answers
+
+
+def _count(answers: Sequence[Answer]) -> None:
+    for (command, status, reason), count in Counter(answer.outcome for answer in answers).items():
+        metrics.DECISIONS.labels(command, status, reason or "").inc(count)
