@@ -63,12 +63,12 @@ class BatchSettings(BaseSettings):
 
 
 class HttpSettings(BaseSettings):
-    """Where a service with an HTTP API listens."""
+    """Where a service listens for HTTP: its API if it has one, and its probes."""
 
     model_config = SettingsConfigDict(env_prefix="OFFERS_")
 
     http_host: str = "127.0.0.1"
-    http_port: int = Field(default=8080, ge=0, le=65_535)
+    http_port: int = Field(default=8080, ge=0, le=65_535, description="0: any that is free")
 
 
 def load_settings(kind: type[S]) -> S:

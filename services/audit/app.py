@@ -64,7 +64,7 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await publisher.start()
         broker = wire(settings, pool, publisher)
         try:
-            api = create_api(pool, kafka_probe(settings), max(1, settings.database_pool_size_max // 3))
+            api = create_api(pool, kafka_probe(settings), max(1, settings.database_pool_size_max // 3), broker)
             async with serving(api, settings) as running:
                 try:
                     await broker.start()

@@ -1,4 +1,4 @@
-"""Wires the redemption service: the topics in and out, acknowledgement, limits, and what it keeps in order."""
+"""Wires the redemption service: the topics in and out, acknowledgement, limits, probes, and what it keeps in order."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -21,15 +21,18 @@ from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
 from shared.events.redemption_replies import RedemptionReply
 from shared.events.redemption_requests import RedemptionRequest
+from shared.http.probes import Health, create_probes, kafka_probe
+from shared.http.server import run_until, serving
 from shared.service import background
-from shared.settings import BatchSettings, DatabaseSettings, KafkaSettings, RedisSettings, load_settings
+from shared.settings import BatchSettings, DatabaseSettings, HttpSettings, KafkaSettings, RedisSettings, load_settings
 from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED, REDEMPTION_REPLIES, REDEMPTION_REQUESTS
 
 
-class RedemptionSettings(DatabaseSettings, KafkaSettings, RedisSettings, BatchSettings):
+class RedemptionSettings(DatabaseSettings, KafkaSettings, RedisSettings, BatchSettings, HttpSettings):
     """What the redemption service reads from the environment."""
 
+    http_port: int = Field(default=8082, ge=0, le=65_535, description="0: any that is free")
     decision_retention_days: int = Field(
         default=90, ge=1, description="for so long at least a repeated request gets the same reply"
     )
@@ -89,10 +92,16 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await publisher.start()
         try:
             broker = wire(settings, pool, publisher, Catalogue(cache))
-            async with background(keep_periods(pool, settings.decision_retention_days)):
-                await broker.start()
-                ready()
-                await stop.wait()
-                await broker.stop()
+            probes = create_probes(Health(pool, kafka_probe(settings), broker))
+            async with (
+                background(keep_periods(pool, settings.decision_retention_days)),
+                serving(probes, settings) as running,
+            ):
+                try:
+                    await broker.start()
+                    ready()
+                    await run_until(stop, running)
+                finally:
+                    await broker.stop()
         finally:
             await publisher.stop()

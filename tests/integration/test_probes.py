@@ -1,0 +1,142 @@
+"""Probes and metrics of services that run as processes: what an orchestrator and Prometheus see of them."""
+
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from deploy.embedded.postgres import PostgresServer
+from migrations.revisions import upgrade
+from shared.broker import Outgoing, Publisher
+from shared.client import EventPublisher, RedemptionClient
+from shared.clock import utc_now
+from shared.database import Pool
+from shared.events.topups import TopupEvent
+from shared.settings import KafkaSettings
+from shared.topics import REDEMPTION_REQUESTS, TOPUPS
+from tests.support.campaign import add_offer
+from tests.support.metrics import address, readiness, scrape, until_ready, until_true
+from tests.support.worker_processes import worker_processes
+
+TOPUPS_SENT = 3
+EVERYTHING_READY = (200, "")
+
+
+async def test_redemption_counts_what_it_decides(
+    database_url: str, pool: Pool, kafka: KafkaSettings, publisher: Publisher, redis_url: str, tmp_path: Path
+) -> None:
+    offer, other = await add_offer(pool), await add_offer(pool, status="paused")
+    async with worker_processes("redemption", database_url, kafka, tmp_path, OFFERS_REDIS_URL=redis_url) as workers:
+        worker = await workers.start("first")
+        url = address(tmp_path, "first")
+        assert await readiness(url) == EVERYTHING_READY
+        await publisher.publish_all([Outgoing(REDEMPTION_REQUESTS, b"key", b"no JSON at all")])
+        async with RedemptionClient(kafka) as client:
+            for wanted in (offer, offer, other):
+                await client.redeem(uuid4(), Decimal("10.00"), offer_id=wanted)
+            await client.quote(uuid4(), Decimal("10.00"), offer_id=offer)
+
+        async def committed() -> bool:
+            seen = await scrape(url)
+            return seen.value("offers_consumer_lag_messages") == 0 and seen.value("offers_dead_letters_total") == 1
+
+        await until_true(committed, "every request is committed, the one that can't be read as a dead letter")
+        seen = await scrape(url)
+        assert seen.value("offers_decisions_total", command="redeem", status="accepted", reason="") == 2
+        assert seen.value("offers_decisions_total", command="redeem", reason="offer_inactive") == 1
+        assert seen.value("offers_decisions_total", command="quote", status="accepted") == 1
+        assert seen.value("offers_decisions_total") == 4
+        assert seen.value("offers_batch_messages_sum", topic="redemption.requests") == 5
+        transactions = seen.value("offers_transaction_seconds_count", topic="redemption.requests")
+        assert 4 <= transactions <= 5
+        assert seen.value("offers_visible_seconds_count", topic="redemption.requests") == transactions
+        assert seen.value("offers_catalogue_lookups_total", found="database") == 2
+        assert seen.value("offers_catalogue_lookups_total", found="memory") == 2
+        assert seen.value("offers_database_pool_connections", state="max") == 6
+        assert seen.value("offers_ready", part="consumers") == 1
+        assert len([sample for sample in seen.samples if sample.name == "offers_consumer_lag_messages"]) >= 1
+        assert await worker.stop() == 0
+
+
+async def test_the_segmenter_counts_members_and_what_waits(
+    database_url: str, pool: Pool, kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    await add_offer(pool, [{"rule_type": "min_topups", "params": {"count": 1}}])
+    await pool.execute(
+        "INSERT INTO outbox (topic, message_keys, messages) VALUES ('offers.changed', $1::uuid[], '{x}')", [uuid4()]
+    )
+    async with worker_processes("segmenter", database_url, kafka, tmp_path) as workers:
+        worker = await workers.start("first")
+        url = address(tmp_path, "first")
+        async with EventPublisher(kafka) as events:
+            await events.topups(
+                TopupEvent(
+                    event_id=uuid4(),
+                    type="topup.succeeded",
+                    topup_id=uuid4(),
+                    user_id=uuid4(),
+                    operator_id=uuid4(),
+                    amount=Decimal("5.00"),
+                    occurred_at=utc_now(),
+                )
+                for _ in range(TOPUPS_SENT)
+            )
+
+        async def entered() -> bool:
+            return (await scrape(url)).value("offers_members_changed_total", change="entered") == TOPUPS_SENT
+
+        await until_true(entered, "each user entered")
+        seen = await scrape(url)
+        assert seen.value("offers_batch_messages_sum", topic=TOPUPS) == TOPUPS_SENT
+        assert 0 < seen.value("offers_visible_seconds_sum", topic=TOPUPS) < 60
+        assert seen.value("offers_outbox_rows") == 0, "the row of another service's topic counts as this one's"
+        assert await worker.stop() == 0
+
+
+async def test_what_an_outage_leaves_undone_shows_as_lag(
+    kafka: KafkaSettings, redis_url: str, tmp_path: Path, publisher: Publisher
+) -> None:
+    postgres = PostgresServer()
+    await postgres.start(tmp_path)
+    try:
+        upgrade(postgres.url)
+        async with worker_processes("redemption", postgres.url, kafka, tmp_path, OFFERS_REDIS_URL=redis_url) as workers:
+            worker = await workers.start("first")
+            url = address(tmp_path, "first")
+            await until_ready(url)
+            await postgres.stop()
+            assert (await until_ready(url, 503)).startswith("the database doesn't answer")
+            requests = [orjson.dumps({"request_id": str(uuid4())}) for _ in range(7)]
+            await publisher.publish_all(Outgoing(REDEMPTION_REQUESTS, b"one key", request) for request in requests)
+
+            async def waiting() -> bool:
+                return (await scrape(url)).value("offers_consumer_lag_messages") == 7
+
+            await until_true(waiting, "seven requests wait")
+            seen = await scrape(url)
+            assert seen.value("offers_ready", part="database") == 0
+            assert seen.value("offers_ready", part="broker") == 1
+            assert seen.value("offers_batches_failed_total", topic="redemption.requests") >= 1
+            await postgres.start(tmp_path)
+
+            async def caught_up() -> bool:
+                return (await scrape(url)).value("offers_consumer_lag_messages") == 0
+
+            await until_true(caught_up, "all are committed")
+            assert await readiness(url) == EVERYTHING_READY
+            assert await worker.stop() == 0
+    finally:
+        await postgres.stop()
+
+
+@pytest.mark.parametrize("service", ["redemption", "segmenter"])
+async def test_an_address_in_use_is_named(
+    service: str, database_url: str, kafka: KafkaSettings, redis_url: str, tmp_path: Path
+) -> None:
+    async with worker_processes(service, database_url, kafka, tmp_path, OFFERS_REDIS_URL=redis_url) as workers:
+        await workers.start("first")
+        taken = address(tmp_path, "first").rpartition(":")[2]
+        with pytest.raises(Exception, match=f"OFFERS_HTTP_PORT: 127.0.0.1:{taken}"):
+            await workers.start("second", environment={"OFFERS_HTTP_PORT": taken})
