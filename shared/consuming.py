@@ -7,23 +7,23 @@ dead-letter topic; their neighbours are handled as usual.
 
 import asyncio
 import contextlib
-import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faststream import AckPolicy
 from faststream.kafka import KafkaMessage
-from pydantic import TypeAdapter
 
 from shared import metrics
-from shared.batches import Batch, KafkaRecord, Received, Unreadable, dead_letter, error_text
+from shared.batches import Batch, KafkaRecord, Received, dead_letter, error_text
 from shared.broker import Outgoing, Publisher
+from shared.identifiers import first_identifiers, identifiers_in
+from shared.reading import Read, parse, read_batch
 from shared.settings import BatchSettings, KafkaSettings
 from shared.telemetry import get_logger
 from shared.topics import dead_letter_topic
+from shared.tracing import end_spans, fail
 
 M = TypeVar("M")
 
@@ -38,14 +38,6 @@ log = get_logger(__name__)
 
 Handler = Callable[[Sequence[Received[M]]], Awaitable[Sequence[Outgoing]]]
 """Handles messages in one transaction and returns what to publish once it has committed."""
-
-Read = Callable[[bytes], M]
-"""Reads one message's value; raises ValueError (pydantic's ValidationError is one) if it can't."""
-
-
-def read_json(adapter: TypeAdapter[M]) -> Read[M]:
-    """Reads values as JSON of the adapter's type."""
-    return adapter.validate_json
 
 
 class Consumer(Generic[M]):
@@ -103,20 +95,12 @@ class Consumer(Generic[M]):
             "session_timeout_ms": kafka.kafka_session_timeout_ms,
             "heartbeat_interval_ms": kafka.kafka_session_timeout_ms // 3,
             "no_reply": True,  # Replies are the handler's own; FastStream's would follow each request's reply_to.
-            "parser": _parse,
+            "parser": parse,
             "decoder": self._decode,
         }
 
     async def _decode(self, message: KafkaMessage) -> Batch[M]:
-        received: list[Received[M]] = []
-        unreadable: list[Unreadable] = []
-        records: Sequence[ConsumerRecord[Any, Any]] = message.raw_message
-        for record in records:
-            try:
-                received.append(Received(self._read(record.value or b""), record))
-            except Exception as error:  # Whatever reading raises, it is this message's fault alone.
-                unreadable.append(Unreadable(record, error_text(error)))
-        self._fetched = Batch(received, unreadable, records, cast("AIOKafkaConsumer", message.consumer))
+        self._fetched = read_batch(message, self._read, f"{self._topic} {self._service}")
         return self._fetched
 
     async def consume(self, batch: Batch[Any]) -> None:
@@ -184,6 +168,7 @@ class Consumer(Generic[M]):
                     return
                 await self._publisher.publish_all(outgoing)
                 self._count_dead_letters(outgoing)
+                end_spans(item.span for item in batch.received)
                 self._failures, self._pause_s = 0, 0.0
                 published.set()
                 async with self._committing:
@@ -200,7 +185,15 @@ class Consumer(Generic[M]):
         self._failures += 1
         self._pause_s = min(RETRY_PAUSE_S_MAX, RETRY_PAUSE_S_MIN * 2 ** min(self._failures, 10))
         metrics.BATCHES_FAILED.labels(self._topic).inc()
-        log.exception("batch failed", action="batch.failed", topic=self._topic, retry_in_s=self._pause_s)
+        messages = [] if failed is None else [item.message for item in failed.received]
+        log.exception(
+            "batch failed",
+            action="batch.failed",
+            topic=self._topic,
+            retry_in_s=self._pause_s,
+            messages=len(messages),
+            first=first_identifiers(messages),
+        )
         if failed is None or failed.rewound:
             return
         fetched = [] if self._fetched is None else [self._fetched]
@@ -230,12 +223,14 @@ class Consumer(Generic[M]):
         try:
             return list(await self._handle(received)) if received else []
         except UNPROCESSABLE as error:
-            log.warning("batch refused", action="batch.isolating", topic=self._topic, error=repr(error))
+            first = first_identifiers([item.message for item in received])
+            log.warning("batch refused", action="batch.isolating", topic=self._topic, error=repr(error), first=first)
         outgoing: list[Outgoing] = []
         for item in received:
             try:
                 outgoing += await self._handle([item])
             except UNPROCESSABLE as error:
+                fail(item.span, error)
                 outgoing.append(self._dead_letter(item.record, error_text(error)))
         return outgoing
 
@@ -247,15 +242,6 @@ class Consumer(Generic[M]):
             partition=record.partition,
             offset=record.offset,
             error=error,
+            **identifiers_in(record.value),
         )
         return dead_letter(record, error, self._service, self._settings.kafka_topic_prefix)
-
-
-async def _parse(records: Any, original: Callable[[Any], Awaitable[KafkaMessage]]) -> KafkaMessage:
-    """FastStream's own parsing, which headers that are null or not UTF-8 must not break."""
-    try:
-        return await original(records)
-    except (UnicodeDecodeError, AttributeError):
-        message = await original(tuple(dataclasses.replace(record, headers=()) for record in records))
-        message.raw_message = records
-        return message

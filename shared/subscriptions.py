@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar, cast
@@ -104,8 +104,8 @@ class Subscriptions(KafkaBroker):
     It never produces and never creates topics.
     """
 
-    def __init__(self, settings: KafkaSettings, service: str) -> None:
-        super().__init__(**broker_options(settings, service))
+    def __init__(self, settings: KafkaSettings, service: str, middlewares: Sequence[Any] = ()) -> None:
+        super().__init__(**broker_options(settings, service), middlewares=middlewares)
         self._settings = settings
         self._taken: list[Taken] = []
 

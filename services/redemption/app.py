@@ -15,7 +15,7 @@ from services.redemption.routing import ReplyRouter
 from shared.batches import Batch, Received
 from shared.broker import Outgoing, Publisher
 from shared.cache import Cache
-from shared.consuming import Consumer, read_json
+from shared.consuming import Consumer
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
@@ -23,13 +23,25 @@ from shared.events.redemption_replies import RedemptionReply
 from shared.events.redemption_requests import RedemptionRequest
 from shared.http.probes import Health, create_probes, kafka_probe
 from shared.http.server import run_until, serving
+from shared.middlewares import middlewares
+from shared.reading import read_json
 from shared.service import background
-from shared.settings import BatchSettings, DatabaseSettings, HttpSettings, KafkaSettings, RedisSettings, load_settings
+from shared.settings import (
+    BatchSettings,
+    DatabaseSettings,
+    HttpSettings,
+    KafkaSettings,
+    RedisSettings,
+    TelemetrySettings,
+    load_settings,
+)
 from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED, REDEMPTION_REPLIES, REDEMPTION_REQUESTS
 
 
-class RedemptionSettings(DatabaseSettings, KafkaSettings, RedisSettings, BatchSettings, HttpSettings):
+class RedemptionSettings(
+    DatabaseSettings, KafkaSettings, RedisSettings, BatchSettings, HttpSettings, TelemetrySettings
+):
     """What the redemption service reads from the environment."""
 
     http_port: int = Field(default=8082, ge=0, le=65_535, description="0: any that is free")
@@ -42,7 +54,7 @@ def wire(
     settings: RedemptionSettings, pool: Pool, publisher: Publisher, catalogue: Catalogue | None = None
 ) -> Subscriptions:
     """The service's broker, ready to start."""
-    broker = Subscriptions(settings, SERVICE)
+    broker = Subscriptions(settings, SERVICE, middlewares(settings, SERVICE))
     prefix = settings.kafka_topic_prefix
     catalogue = catalogue or Catalogue()
     requests: Consumer[Request] = Consumer(

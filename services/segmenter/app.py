@@ -13,7 +13,7 @@ from services.segmenter.lapse import LapseTimer, Postponed
 from services.segmenter.rebuild import Rebuilder
 from shared.batches import Batch
 from shared.broker import Publisher
-from shared.consuming import Consumer, Handler, read_json
+from shared.consuming import Consumer, Handler
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
@@ -22,9 +22,18 @@ from shared.events.topups import TopupEvent
 from shared.events.users import UserEvent
 from shared.http.probes import Health, create_probes, kafka_probe
 from shared.http.server import run_until, serving
+from shared.middlewares import middlewares
 from shared.outbox import OutboxRelay
+from shared.reading import read_json
 from shared.service import background
-from shared.settings import BatchSettings, DatabaseSettings, HttpSettings, KafkaSettings, load_settings
+from shared.settings import (
+    BatchSettings,
+    DatabaseSettings,
+    HttpSettings,
+    KafkaSettings,
+    TelemetrySettings,
+    load_settings,
+)
 from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED, SEGMENTS_CHANGED, TOPUPS, USERS
 
@@ -35,7 +44,7 @@ TRANSACTIONS: Final = 2
 order."""
 
 
-class SegmenterSettings(DatabaseSettings, KafkaSettings, BatchSettings, HttpSettings):
+class SegmenterSettings(DatabaseSettings, KafkaSettings, BatchSettings, HttpSettings, TelemetrySettings):
     """What the segmenter reads from the environment."""
 
     http_port: int = Field(default=8083, ge=0, le=65_535, description="0: any that is free")
@@ -43,7 +52,7 @@ class SegmenterSettings(DatabaseSettings, KafkaSettings, BatchSettings, HttpSett
 
 def wire(settings: SegmenterSettings, handler: SegmenterHandler, publisher: Publisher) -> Subscriptions:
     """The service's broker, ready to start."""
-    broker = Subscriptions(settings, SERVICE)
+    broker = Subscriptions(settings, SERVICE, middlewares(settings, SERVICE))
 
     def consumer(topic: str, message: type[M], handle: Handler[M]) -> Consumer[M]:
         return Consumer(
