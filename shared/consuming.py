@@ -15,10 +15,10 @@ import asyncpg
 from faststream import AckPolicy
 from faststream.kafka import KafkaMessage
 
-from shared import metrics
 from shared.batches import Batch, KafkaRecord, Received, dead_letter, error_text
 from shared.broker import Outgoing, Publisher
 from shared.identifiers import first_identifiers, identifiers_in
+from shared.metrics import ConsumerMetrics
 from shared.reading import Read, parse, read_batch
 from shared.settings import BatchSettings, KafkaSettings
 from shared.telemetry import get_logger
@@ -68,6 +68,7 @@ class Consumer(Generic[M]):
         self._publisher = publisher
         self._settings = settings
         self._batching = batching
+        self._metrics = ConsumerMetrics(topic)
         self._failures = 0
         self._pause_s = 0.0
         self._ending = asyncio.Event()
@@ -184,7 +185,7 @@ class Consumer(Generic[M]):
         """Rewind a batch that failed and those after it: what they have stored already is answered as it was."""
         self._failures += 1
         self._pause_s = min(RETRY_PAUSE_S_MAX, RETRY_PAUSE_S_MIN * 2 ** min(self._failures, 10))
-        metrics.BATCHES_FAILED.labels(self._topic).inc()
+        self._metrics.failed()
         messages = [] if failed is None else [item.message for item in failed.received]
         log.exception(
             "batch failed",
@@ -207,17 +208,13 @@ class Consumer(Generic[M]):
         """Handle what can be read of a batch, and note what that took."""
         begun = time.perf_counter()
         outgoing = await self._handled(batch.received)
-        metrics.BATCH_MESSAGES.labels(self._topic).observe(len(batch))
-        metrics.TRANSACTION_SECONDS.labels(self._topic).observe(time.perf_counter() - begun)
-        metrics.VISIBLE_SECONDS.labels(self._topic).observe(max(0.0, time.time() - batch.oldest_ms() / 1_000))
+        self._metrics.handled(len(batch), time.perf_counter() - begun, batch.oldest_ms())
         return outgoing
 
     def _count_dead_letters(self, published: Sequence[Outgoing]) -> None:
         """Those of a batch, once they are safe."""
         dead_letters = dead_letter_topic(self._topic)
-        count = sum(1 for message in published if message.topic == dead_letters)
-        if count:
-            metrics.DEAD_LETTERS.labels(self._topic).inc(count)
+        self._metrics.dead_lettered(sum(1 for message in published if message.topic == dead_letters))
 
     async def _handled(self, received: Sequence[Received[M]]) -> list[Outgoing]:
         try:

@@ -5,6 +5,7 @@ is looked at when somebody asks for /metrics. Labels come from small fixed sets:
 settings' prefix, and nothing is labelled by offer, user or request.
 """
 
+import time
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -59,3 +60,29 @@ READY: Final = Gauge("offers_ready", "1 where a part answers: database, broker o
 POOL_CONNECTIONS: Final = Gauge(
     "offers_database_pool_connections", "Connections of the pool: open, in_use, and max that may be open", ["state"]
 )
+
+
+class ConsumerMetrics:
+    """What one topic's consumer counts, all there from the start at zero: an increase from nothing would be none."""
+
+    def __init__(self, topic: str) -> None:
+        self._batch_messages = BATCH_MESSAGES.labels(topic)
+        self._transaction_seconds = TRANSACTION_SECONDS.labels(topic)
+        self._visible_seconds = VISIBLE_SECONDS.labels(topic)
+        self._batches_failed = BATCHES_FAILED.labels(topic)
+        self._dead_letters = DEAD_LETTERS.labels(topic)
+
+    def handled(self, messages: int, took_s: float, oldest_ms: int) -> None:
+        """A batch was committed just now; its oldest message was published at `oldest_ms` since 1970."""
+        self._batch_messages.observe(messages)
+        self._transaction_seconds.observe(took_s)
+        # Another machine's clock may be ahead of ours.
+        self._visible_seconds.observe(max(0.0, time.time() - oldest_ms / 1_000))
+
+    def failed(self) -> None:
+        """A batch was rewound."""
+        self._batches_failed.inc()
+
+    def dead_lettered(self, count: int) -> None:
+        """So many messages are safe in the dead-letter topic."""
+        self._dead_letters.inc(count)
