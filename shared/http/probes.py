@@ -53,33 +53,47 @@ class Health:
     relay: OutboxRelay | None = None
 
     async def missing(self) -> list[str]:
-        """What doesn't answer, in words; the metric of each part is set on the way."""
+        """What doesn't answer, in words."""
+        return [problem for problem in (await self._check()).values() if problem]
+
+    async def _check(self) -> dict[str, str | None]:
+        """What is wrong with each part, None where nothing is; its metric is set on the way."""
         found = dict(zip(("database", "broker"), await asyncio.gather(self._database(), self._broker()), strict=True))
         if self.consumers is not None:
             found["consumers"] = self._unassigned(self.consumers)
         for part, problem in found.items():
             metrics.READY.labels(part).set(0 if problem else 1)
-        return [problem for problem in found.values() if problem]
+        return found
 
     async def measure(self) -> None:
         """Bring the metrics of levels up to date. What can't be told now stays as it was."""
         metrics.POOL_CONNECTIONS.labels("open").set(self.pool.get_size())
         metrics.POOL_CONNECTIONS.labels("in_use").set(self.pool.get_size() - self.pool.get_idle_size())
         metrics.POOL_CONNECTIONS.labels("max").set(self.pool.get_max_size())
-        measures: list[Awaitable[object]] = [self.missing()]
-        if self.consumers is not None:
-            measures.append(self.consumers.measure_lag())
-        if self.relay is not None:
-            measures.append(self._backlog(self.relay))
-        await asyncio.gather(*measures)
+        found = await self._check()
+        if self.consumers is not None and not found["broker"]:
+            await self.consumers.measure_lag()
+        if self.relay is not None and not found["database"]:
+            await self._backlog(self.relay)
 
     async def _database(self) -> str | None:
         try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
-                await self.pool.fetchval(PING)
+            await self._ping()
         except _DATABASE_AWAY as error:
             return f"the database doesn't answer: {type(error).__name__}"
         return None
+
+    async def _ping(self) -> None:
+        """A server that hangs would also hold up the return of a connection to the pool, unless that is cut."""
+        connection = await self.pool.acquire(timeout=PROBE_TIMEOUT_S)
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await connection.fetchval(PING)
+        except BaseException:
+            connection.terminate()
+            raise
+        finally:
+            await self.pool.release(connection)
 
     async def _broker(self) -> str | None:
         try:

@@ -1,23 +1,30 @@
 """Probes and metrics of services that run as processes: what an orchestrator and Prometheus see of them."""
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
 import orjson
+import psutil
 import pytest
 
 from deploy.embedded.postgres import PostgresServer
 from migrations.revisions import upgrade
+from services.redemption.app import RedemptionSettings, wire
 from shared.broker import Outgoing, Publisher
 from shared.client import EventPublisher, RedemptionClient
 from shared.clock import utc_now
 from shared.database import Pool
 from shared.events.topups import TopupEvent
+from shared.http.probes import Health, kafka_probe
 from shared.settings import KafkaSettings
-from shared.topics import REDEMPTION_REQUESTS, TOPUPS
+from shared.topics import REDEMPTION_REQUESTS, TOPUPS, create_topics
 from tests.support.campaign import add_offer
 from tests.support.metrics import address, readiness, scrape, until_ready, until_true
+from tests.support.services import UNUSED_REDIS_URL, UNUSED_URL
 from tests.support.worker_processes import worker_processes
 
 TOPUPS_SENT = 3
@@ -129,6 +136,64 @@ async def test_what_an_outage_leaves_undone_shows_as_lag(
             assert await worker.stop() == 0
     finally:
         await postgres.stop()
+
+
+async def test_a_database_that_hangs_is_away_too(
+    kafka: KafkaSettings, redis_url: str, tmp_path: Path, publisher: Publisher
+) -> None:
+    postgres = PostgresServer()
+    await postgres.start(tmp_path)
+    try:
+        upgrade(postgres.url)
+        async with worker_processes("redemption", postgres.url, kafka, tmp_path, OFFERS_REDIS_URL=redis_url) as workers:
+            worker = await workers.start("first")
+            url = address(tmp_path, "first")
+            with held_up(postgres):
+                assert await readiness(url) == (503, "the database doesn't answer: TimeoutError")
+                seen = await scrape(url)
+                assert (seen.value("offers_ready", part="database"), seen.value("offers_ready", part="broker")) == (
+                    0,
+                    1,
+                )
+            await until_ready(url)
+            assert await worker.stop() == 0
+    finally:
+        await postgres.stop()
+
+
+@contextmanager
+def held_up(postgres: PostgresServer) -> Iterator[None]:
+    """Every process of the server is stopped for a while, as on a machine that hangs."""
+    server = psutil.Process(postgres.pid)
+    processes = [server, *server.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+async def test_a_consumer_is_missing_until_its_group_has_dealt_even_if_it_is_dealt_nothing(
+    pool: Pool, kafka: KafkaSettings, publisher: Publisher
+) -> None:
+    one = kafka.model_copy(update={"kafka_topic_prefix": f"one-{uuid4().hex[:8]}.", "kafka_partitions": 1})
+    await create_topics(one)
+    settings = RedemptionSettings(database_url=UNUSED_URL, redis_url=UNUSED_REDIS_URL, **one.model_dump())
+    workers = [wire(settings, pool, publisher) for _ in range(2)]
+    health = [Health(pool, kafka_probe(one), worker) for worker in workers]
+    missing = ["no partitions are assigned yet of redemption.requests, offers.changed"]
+    assert [await each.missing() for each in health] == [missing, missing]
+    try:
+        await asyncio.gather(*(worker.start() for worker in workers))
+
+        async def both_ready() -> bool:
+            return [await each.missing() for each in health] == [[], []]
+
+        await until_true(both_ready, "both are ready, one of them with no partition")
+    finally:
+        await asyncio.gather(*(worker.stop() for worker in workers))
 
 
 @pytest.mark.parametrize("service", ["redemption", "segmenter"])
