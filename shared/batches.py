@@ -6,12 +6,14 @@ from typing import Any, Generic, TypeAlias, TypeVar, get_args
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
+from opentelemetry.trace import Span
 from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from shared.broker import Outgoing
 from shared.telemetry import get_logger
 from shared.topics import dead_letter_topic
+from shared.tracing import TraceHeaders, headers_of
 
 M = TypeVar("M")
 KafkaRecord: TypeAlias = ConsumerRecord[bytes | None, bytes | None]
@@ -25,6 +27,13 @@ class Received(Generic[M]):
 
     message: M
     record: KafkaRecord
+    span: Span | None = None
+    """Open until what follows from the message is published; only if its sender traces it."""
+
+    @property
+    def trace(self) -> TraceHeaders:
+        """The headers by which whoever reads what follows from it continues its trace."""
+        return headers_of(self.span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,11 @@ class Batch(Generic[M]):
     def __len__(self) -> int:
         """How many messages it has."""
         return len(self._records)
+
+    def oldest_ms(self) -> int:
+        """When its oldest message was published, in milliseconds since 1970."""
+        oldest: int = min(record.timestamp for record in self._records)
+        return oldest
 
     async def commit(self) -> None:
         """Commit the offsets after these messages, as far as their partitions are still assigned here.

@@ -7,20 +7,23 @@ dead-letter topic; their neighbours are handled as usual.
 
 import asyncio
 import contextlib
-import dataclasses
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faststream import AckPolicy
 from faststream.kafka import KafkaMessage
-from pydantic import TypeAdapter
 
-from shared.batches import Batch, KafkaRecord, Received, Unreadable, dead_letter, error_text
+from shared.batches import Batch, KafkaRecord, Received, dead_letter, error_text
 from shared.broker import Outgoing, Publisher
+from shared.identifiers import first_identifiers, identifiers_in
+from shared.metrics import ConsumerMetrics
+from shared.reading import Read, parse, read_batch
 from shared.settings import BatchSettings, KafkaSettings
 from shared.telemetry import get_logger
+from shared.topics import dead_letter_topic
+from shared.tracing import end_spans, fail
 
 M = TypeVar("M")
 
@@ -35,14 +38,6 @@ log = get_logger(__name__)
 
 Handler = Callable[[Sequence[Received[M]]], Awaitable[Sequence[Outgoing]]]
 """Handles messages in one transaction and returns what to publish once it has committed."""
-
-Read = Callable[[bytes], M]
-"""Reads one message's value; raises ValueError (pydantic's ValidationError is one) if it can't."""
-
-
-def read_json(adapter: TypeAdapter[M]) -> Read[M]:
-    """Reads values as JSON of the adapter's type."""
-    return adapter.validate_json
 
 
 class Consumer(Generic[M]):
@@ -73,6 +68,7 @@ class Consumer(Generic[M]):
         self._publisher = publisher
         self._settings = settings
         self._batching = batching
+        self._metrics = ConsumerMetrics(topic)
         self._failures = 0
         self._pause_s = 0.0
         self._ending = asyncio.Event()
@@ -100,20 +96,12 @@ class Consumer(Generic[M]):
             "session_timeout_ms": kafka.kafka_session_timeout_ms,
             "heartbeat_interval_ms": kafka.kafka_session_timeout_ms // 3,
             "no_reply": True,  # Replies are the handler's own; FastStream's would follow each request's reply_to.
-            "parser": _parse,
+            "parser": parse,
             "decoder": self._decode,
         }
 
     async def _decode(self, message: KafkaMessage) -> Batch[M]:
-        received: list[Received[M]] = []
-        unreadable: list[Unreadable] = []
-        records: Sequence[ConsumerRecord[Any, Any]] = message.raw_message
-        for record in records:
-            try:
-                received.append(Received(self._read(record.value or b""), record))
-            except Exception as error:  # Whatever reading raises, it is this message's fault alone.
-                unreadable.append(Unreadable(record, error_text(error)))
-        self._fetched = Batch(received, unreadable, records, cast("AIOKafkaConsumer", message.consumer))
+        self._fetched = read_batch(message, self._read, f"{self._topic} {self._service}")
         return self._fetched
 
     async def consume(self, batch: Batch[Any]) -> None:
@@ -173,13 +161,15 @@ class Consumer(Generic[M]):
                         return
                     self._underway.append(batch)
                     before, self._published = self._published, published
-                    outgoing = await self._handled(batch.received)
+                    outgoing = await self._handled_in_time(batch)
                     outgoing += [self._dead_letter(item.record, item.error) for item in batch.unreadable]
                 if before is not None:
                     await before.wait()
                 if batch.rewound:
                     return
                 await self._publisher.publish_all(outgoing)
+                self._count_dead_letters(outgoing)
+                end_spans(item.span for item in batch.received)
                 self._failures, self._pause_s = 0, 0.0
                 published.set()
                 async with self._committing:
@@ -195,7 +185,16 @@ class Consumer(Generic[M]):
         """Rewind a batch that failed and those after it: what they have stored already is answered as it was."""
         self._failures += 1
         self._pause_s = min(RETRY_PAUSE_S_MAX, RETRY_PAUSE_S_MIN * 2 ** min(self._failures, 10))
-        log.exception("batch failed", action="batch.failed", topic=self._topic, retry_in_s=self._pause_s)
+        self._metrics.failed()
+        messages = [] if failed is None else [item.message for item in failed.received]
+        log.exception(
+            "batch failed",
+            action="batch.failed",
+            topic=self._topic,
+            retry_in_s=self._pause_s,
+            messages=len(messages),
+            first=first_identifiers(messages),
+        )
         if failed is None or failed.rewound:
             return
         fetched = [] if self._fetched is None else [self._fetched]
@@ -205,16 +204,30 @@ class Consumer(Generic[M]):
         self._waiting.clear()
         self._taken.set()
 
+    async def _handled_in_time(self, batch: Batch[M]) -> list[Outgoing]:
+        """Handle what can be read of a batch, and note what that took."""
+        begun = time.perf_counter()
+        outgoing = await self._handled(batch.received)
+        self._metrics.handled(len(batch), time.perf_counter() - begun, batch.oldest_ms())
+        return outgoing
+
+    def _count_dead_letters(self, published: Sequence[Outgoing]) -> None:
+        """Those of a batch, once they are safe."""
+        dead_letters = dead_letter_topic(self._topic)
+        self._metrics.dead_lettered(sum(1 for message in published if message.topic == dead_letters))
+
     async def _handled(self, received: Sequence[Received[M]]) -> list[Outgoing]:
         try:
             return list(await self._handle(received)) if received else []
         except UNPROCESSABLE as error:
-            log.warning("batch refused", action="batch.isolating", topic=self._topic, error=repr(error))
+            first = first_identifiers([item.message for item in received])
+            log.warning("batch refused", action="batch.isolating", topic=self._topic, error=repr(error), first=first)
         outgoing: list[Outgoing] = []
         for item in received:
             try:
                 outgoing += await self._handle([item])
             except UNPROCESSABLE as error:
+                fail(item.span, error)
                 outgoing.append(self._dead_letter(item.record, error_text(error)))
         return outgoing
 
@@ -226,15 +239,6 @@ class Consumer(Generic[M]):
             partition=record.partition,
             offset=record.offset,
             error=error,
+            **identifiers_in(record.value),
         )
         return dead_letter(record, error, self._service, self._settings.kafka_topic_prefix)
-
-
-async def _parse(records: Any, original: Callable[[Any], Awaitable[KafkaMessage]]) -> KafkaMessage:
-    """FastStream's own parsing, which headers that are null or not UTF-8 must not break."""
-    try:
-        return await original(records)
-    except (UnicodeDecodeError, AttributeError):
-        message = await original(tuple(dataclasses.replace(record, headers=()) for record in records))
-        message.raw_message = records
-        return message

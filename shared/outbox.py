@@ -10,6 +10,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from shared import metrics
 from shared.broker import Outgoing, Publisher
 from shared.database import Connection, Pool
 from shared.sqlfile import load_queries
@@ -56,6 +57,10 @@ class OutboxRelay:
             total += len(outgoing)
             if len(rows) < CLAIM_MAX:
                 return total
+
+    async def measure_backlog(self) -> None:
+        """Bring the backlog's metric up to date."""
+        metrics.OUTBOX_ROWS.set(await self._pool.fetchval(_queries.backlog, self._topics))
 
     async def run(self) -> None:
         """Relay until cancelled. An outage of Kafka or PostgreSQL is logged and waited out."""

@@ -12,3 +12,7 @@ DELETE FROM outbox WHERE id IN (
     SELECT id FROM outbox WHERE topic = ANY($1::text[]) ORDER BY id LIMIT $2
 )
 RETURNING id, topic, message_keys, messages
+
+-- name: backlog
+-- How many rows wait, counted as far as an alert needs.
+SELECT count(*) FROM (SELECT 1 FROM outbox WHERE topic = ANY($1::text[]) ORDER BY id LIMIT 10000) AS waiting

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import uvloop
 
+from shared.settings import TelemetrySettings, load_settings
 from shared.telemetry import configure_logging, get_logger
+from shared.tracing import export_traces
 
 Serve = Callable[[asyncio.Event, Callable[[], None]], Awaitable[None]]
 """Runs a service until the event is set, calling the function once it takes work."""
@@ -57,7 +59,17 @@ def _look_for_cycles_rarely() -> None:
 
 
 def run_service(name: str, serve: Serve) -> None:
-    """Run a service in this process until it is told to stop, then let it finish what it began."""
-    configure_logging(name)
+    """Run a service in this process until it is told to stop, then let it finish what it began.
+
+    Raises:
+        ConfigurationError: with one line for each setting that is missing or malformed.
+    """
+    settings = load_settings(TelemetrySettings)
+    configure_logging(name, settings.log_level)
+    traces = export_traces(name, settings)
     _look_for_cycles_rarely()
-    uvloop.run(_run(serve))
+    try:
+        uvloop.run(_run(serve))
+    finally:
+        if traces is not None:
+            traces.shutdown()

@@ -5,7 +5,7 @@ Each class holds what one concern needs; a service's settings combine those it u
 
 from typing import Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -63,12 +63,30 @@ class BatchSettings(BaseSettings):
 
 
 class HttpSettings(BaseSettings):
-    """Where a service with an HTTP API listens."""
+    """Where a service listens for HTTP: its API if it has one, and its probes."""
 
     model_config = SettingsConfigDict(env_prefix="OFFERS_")
 
     http_host: str = "127.0.0.1"
-    http_port: int = Field(default=8080, ge=0, le=65_535)
+    http_port: int = Field(default=8080, ge=0, le=65_535, description="0: any that is free")
+
+
+class TelemetrySettings(BaseSettings):
+    """What a process tells about itself beside its metrics."""
+
+    model_config = SettingsConfigDict(env_prefix="OFFERS_", populate_by_name=True)
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="DEBUG: a line for each decision too"
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        validation_alias=AliasChoices("OFFERS_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="base URL of a collector (OTLP over HTTP) that gets the traces; none without it",
+    )
+    faststream_metrics: bool = Field(default=False, description="FastStream's own metrics beside ours")
+    faststream_traces: bool = Field(default=False, description="with otlp_endpoint: FastStream's span of each fetch")
 
 
 def load_settings(kind: type[S]) -> S:
@@ -85,4 +103,5 @@ def load_settings(kind: type[S]) -> S:
 
 def _line(issue: ErrorDetails) -> str:
     problem = "is not set" if issue["type"] == "missing" else issue["msg"]
-    return f"OFFERS_{str(issue['loc'][0]).upper()}: {problem}"
+    name = str(issue["loc"][0]).upper()
+    return f"{name if name.startswith(('OFFERS_', 'OTEL_')) else f'OFFERS_{name}'}: {problem}"

@@ -1,14 +1,18 @@
 """The FastStream broker every service consumes with: it waits for messages, and stops in order."""
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Sequence, Set
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar, cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaBroker
 
+from shared import metrics
 from shared.broker import broker_options
 from shared.consuming import Consumer
 from shared.settings import KafkaSettings
@@ -17,7 +21,8 @@ F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
 WAIT_MS: Final = 500
 """How long a look for messages lasts. One that comes ends it at once."""
-
+LAG_S_MAX: Final = 2.0
+"""How long brokers may take to tell what is committed."""
 
 RECENT: Final = 3
 """How many batches back the partitions are passed over at first: those read ahead, and those in transactions."""
@@ -53,22 +58,78 @@ class WaitingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has n
         return found
 
 
+class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types.
+    """Whether a consumer is in its group with the partitions it was given, which may be none."""
+
+    def __init__(self) -> None:
+        self.assigned = False
+
+    async def on_partitions_assigned(self, assigned: Set[TopicPartition]) -> None:
+        """The group gave it its partitions."""
+        self.assigned = True
+
+    async def on_partitions_revoked(self, revoked: Set[TopicPartition]) -> None:
+        """The group is dealt anew."""
+        self.assigned = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One topic's consumer, FastStream's subscriber of it, and how it stands in its group."""
+
+    topic: str
+    consumer: Consumer[Any]
+    subscriber: Any
+    membership: Membership
+
+    async def lag(self) -> dict[int, int]:
+        """By partition assigned here, how many messages are not committed; of those of which the broker told."""
+        reader: AIOKafkaConsumer | None = self.subscriber.consumer
+        found: dict[int, int] = {}
+        if reader is None:
+            return found
+        for partition in reader.assignment():
+            end = reader.highwater(partition)
+            if end is not None:
+                committed = await reader.committed(partition)
+                # Where nobody ever committed, what was not read yet is the least it can be.
+                done = committed if committed is not None else await reader.position(partition)
+                found[partition.partition] = max(0, end - done)
+        return found
+
+
 class Subscriptions(KafkaBroker):
     """A broker that consumes, and lets its consumers finish what they have taken in before it leaves their groups.
 
     It never produces and never creates topics.
     """
 
-    def __init__(self, settings: KafkaSettings, service: str) -> None:
-        super().__init__(**broker_options(settings, service))
+    def __init__(self, settings: KafkaSettings, service: str, middlewares: Sequence[Any] = ()) -> None:
+        super().__init__(**broker_options(settings, service), middlewares=middlewares)
         self._settings = settings
-        self._taken: list[Consumer[Any]] = []
+        self._taken: list[Taken] = []
 
     def take(self, consumer: Consumer[Any], topic: str) -> Callable[[F], F]:
         """Subscribes the decorated function, which FastStream documents, to the consumer's topic."""
-        self._taken.append(consumer)
+        membership = Membership()
         name = self._settings.kafka_topic_prefix + topic
-        return cast("Callable[[F], F]", self.subscriber(name, **consumer.subscription()))
+        subscriber = self.subscriber(name, listener=membership, **consumer.subscription())
+        self._taken.append(Taken(topic, consumer, subscriber, membership))
+        return cast("Callable[[F], F]", subscriber)
+
+    def unassigned(self) -> list[str]:
+        """The topics whose consumer is not in its group at present."""
+        return [taken.topic for taken in self._taken if not taken.membership.assigned]
+
+    async def measure_lag(self) -> None:
+        """Bring the lag's metric up to date; where the broker doesn't tell in time, it stays as it was."""
+        with contextlib.suppress(TimeoutError, KafkaError, IllegalStateError):
+            async with asyncio.timeout(LAG_S_MAX):
+                lags = await asyncio.gather(*(taken.lag() for taken in self._taken))
+                metrics.LAG.clear()
+                for taken, lag in zip(self._taken, lags, strict=True):
+                    for partition, messages in lag.items():
+                        metrics.LAG.labels(taken.topic, partition).set(messages)
 
     async def start(self) -> None:
         """Join the groups."""
@@ -80,5 +141,5 @@ class Subscriptions(KafkaBroker):
 
     async def stop(self, *error: Any) -> None:
         """Finish the batches under way, then leave the groups."""
-        await asyncio.gather(*(consumer.finish() for consumer in self._taken))
+        await asyncio.gather(*(taken.consumer.finish() for taken in self._taken))
         await super().stop(*error)

@@ -73,7 +73,7 @@ async def running_worker(
     ready_file = str(servers.folder / f"ready-{uuid4().hex}")
     environment = {f"OFFERS_{key.upper()}": str(value) for key, value in kafka.model_dump(exclude_none=True).items()}
     environment |= {"OFFERS_DATABASE_URL": database_url, "OFFERS_REDIS_URL": servers.redis_url}
-    environment["OFFERS_READY_FILE"] = ready_file
+    environment |= {"OFFERS_READY_FILE": ready_file, "OFFERS_HTTP_PORT": "0"}
     log_path = servers.folder / "logs" / f"{name}.log"
     child = await Child.spawn(name, argv, log_path=log_path, env=os.environ | environment)
     try:

@@ -1,6 +1,7 @@
 """Our own services as child processes of the stack: started, awaited until ready, kept up, stopped."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from deploy.embedded.addresses import Addresses
 from deploy.embedded.errors import ServerError
+from deploy.embedded.ports import free_port
 from deploy.embedded.service import ProcessEvent, ProcessExited, Service, StartFailed
 from deploy.embedded.supervisor import Supervisor
 
@@ -30,6 +32,8 @@ class ServiceProcesses:
         self._services = {
             f"{name}-{place}" if count > 1 else name: name for name, count in counts.items() for place in range(count)
         }
+        self._ports = {process: self._port(name) for process, name in self._services.items()}
+        self._targets = data_dir / "prometheus-targets.json"
         self._failed: ProcessExited | StartFailed | None = None
         self._supervisor = Supervisor(
             [self._service(process, name) for process, name in self._services.items()], on_event=self._note
@@ -39,6 +43,7 @@ class ServiceProcesses:
         self._ready_dir.mkdir(parents=True, exist_ok=True)
         for process in self._services:
             (self._ready_dir / process).unlink(missing_ok=True)
+        self._targets.write_text(json.dumps(self.targets(), indent=2) + "\n")
         await self._supervisor.start()
         return self
 
@@ -46,6 +51,13 @@ class ServiceProcesses:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._supervisor.stop()
+
+    def targets(self) -> list[dict[str, object]]:
+        """Where each process serves /metrics, as Prometheus reads it from a file (file_sd_configs)."""
+        return [
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"job": "offers", "service": self._services[process]}}
+            for process, port in self._ports.items()
+        ]
 
     def pids(self) -> dict[str, list[int]]:
         """The process ids now running, by service."""
@@ -72,11 +84,15 @@ class ServiceProcesses:
 
     def _service(self, process: str, name: str) -> Service:
         env = self._addresses.environment() | {"OFFERS_READY_FILE": str(self._ready_dir / process)}
-        url = {"admin": self._addresses.admin_url, "audit": self._addresses.audit_url}.get(name)
-        if url is not None:
-            env |= {"OFFERS_HTTP_HOST": "127.0.0.1", "OFFERS_HTTP_PORT": str(urlsplit(url).port)}
+        env |= {"OFFERS_HTTP_HOST": "127.0.0.1", "OFFERS_HTTP_PORT": str(self._ports[process])}
         argv = [sys.executable, "-m", "deploy.cli", "run", name]
         return Service(process, argv, self._logs / f"{process}.log", env)
+
+    def _port(self, name: str) -> int:
+        """The announced port of a service that people call, any other for one that only has probes."""
+        url = {"admin": self._addresses.admin_url, "audit": self._addresses.audit_url}.get(name)
+        announced = urlsplit(url).port if url is not None else None
+        return announced or free_port()
 
     def _note(self, event: ProcessEvent) -> None:
         if isinstance(event, ProcessExited | StartFailed):

@@ -12,7 +12,7 @@ from services.admin.operators import operator_routes
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
 from shared.errors import DeliveryError
-from shared.http.probes import Probe, kafka_probe, probe_routes
+from shared.http.probes import Health, Probe, kafka_probe, probe_routes
 from shared.http.problems import install_problems, with_problem_media_type
 from shared.http.server import run_until, serving
 from shared.outbox import OutboxRelay
@@ -50,7 +50,7 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
     api.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     install_problems(api)
     for routes in (
-        probe_routes(pool, kafka),
+        probe_routes(Health(pool, kafka, relay=relay)),
         preview_routes(pool, previews_max),
         reading_routes(pool),
         writing_routes(pool, relay),

@@ -25,9 +25,10 @@ from services.audit.views import (
     page_json,
 )
 from shared.database import Connection, Pool
-from shared.http.probes import Probe, probe_routes
+from shared.http.probes import Health, Probe, probe_routes
 from shared.http.problems import documented, install_problems, unavailable
 from shared.security import Role, authenticate
+from shared.subscriptions import Subscriptions
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -59,7 +60,7 @@ class Readers:
             yield connection
 
 
-def create_api(pool: Pool, kafka: Probe, long_readings_max: int = 1) -> FastAPI:
+def create_api(pool: Pool, kafka: Probe, long_readings_max: int = 1, consumers: Subscriptions | None = None) -> FastAPI:
     """The service's HTTP application."""
     api = FastAPI(
         title="Offers audit",
@@ -71,7 +72,7 @@ def create_api(pool: Pool, kafka: Probe, long_readings_max: int = 1) -> FastAPI:
     )
     install_problems(api)
     api.include_router(_audit_routes(Readers(pool, long_readings_max)))
-    api.include_router(probe_routes(pool, kafka))
+    api.include_router(probe_routes(Health(pool, kafka, consumers)))
     return api
 
 

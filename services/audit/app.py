@@ -10,13 +10,22 @@ from services.audit.api import create_api
 from services.audit.handler import SERVICE, AuditHandler
 from shared.batches import Batch
 from shared.broker import Publisher
-from shared.consuming import Consumer, read_json
+from shared.consuming import Consumer
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
 from shared.http.probes import kafka_probe
 from shared.http.problems import with_problem_media_type
 from shared.http.server import run_until, serving
-from shared.settings import BatchSettings, DatabaseSettings, HttpSettings, KafkaSettings, load_settings
+from shared.middlewares import middlewares
+from shared.reading import read_json
+from shared.settings import (
+    BatchSettings,
+    DatabaseSettings,
+    HttpSettings,
+    KafkaSettings,
+    TelemetrySettings,
+    load_settings,
+)
 from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS
 
@@ -29,15 +38,13 @@ class AuditBatchSettings(BatchSettings):
     )
 
 
-class AuditSettings(DatabaseSettings, KafkaSettings, AuditBatchSettings, HttpSettings):
+class AuditSettings(DatabaseSettings, KafkaSettings, AuditBatchSettings, HttpSettings, TelemetrySettings):
     """What the audit service reads from the environment."""
-
-    http_port: int = Field(default=8081, ge=0, le=65_535)
 
 
 def wire(settings: AuditSettings, pool: Pool, publisher: Publisher) -> Subscriptions:
     """The service's broker, ready to start."""
-    broker = Subscriptions(settings, SERVICE)
+    broker = Subscriptions(settings, SERVICE, middlewares(settings, SERVICE))
     consumer: Consumer[AuditEvent] = Consumer(
         service=SERVICE,
         topic=AUDIT_EVENTS,
@@ -69,7 +76,7 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await publisher.start()
         broker = wire(settings, pool, publisher)
         try:
-            api = create_api(pool, kafka_probe(settings), max(1, settings.database_pool_size_max // 3))
+            api = create_api(pool, kafka_probe(settings), max(1, settings.database_pool_size_max // 3), broker)
             async with serving(api, settings) as running:
                 try:
                     await broker.start()

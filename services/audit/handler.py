@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from services.audit.chain import Entry, Head, canonical_json, link
 from services.audit.records import Linked
 from services.audit.store import append, find_stored, lock_chains
+from shared import metrics
 from shared.batches import Received
 from shared.broker import Outgoing
 from shared.clock import to_us
@@ -44,6 +45,7 @@ class AuditHandler:
             new = [item for item in _once_each(received) if item.message.event_id not in stored]
             if new:
                 await append(connection, link_events(heads, new, recorded_at), heads, recorded_at)
+        metrics.AUDIT_ROWS.inc(len(new))
         return []
 
 

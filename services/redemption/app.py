@@ -1,4 +1,4 @@
-"""Wires the redemption service: the topics in and out, acknowledgement, limits, and what it keeps in order."""
+"""Wires the redemption service: the topics in and out, acknowledgement, limits, probes, and what it keeps in order."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -15,21 +15,36 @@ from services.redemption.routing import ReplyRouter
 from shared.batches import Batch, Received
 from shared.broker import Outgoing, Publisher
 from shared.cache import Cache
-from shared.consuming import Consumer, read_json
+from shared.consuming import Consumer
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
 from shared.events.redemption_replies import RedemptionReply
 from shared.events.redemption_requests import RedemptionRequest
+from shared.http.probes import Health, create_probes, kafka_probe
+from shared.http.server import run_until, serving
+from shared.middlewares import middlewares
+from shared.reading import read_json
 from shared.service import background
-from shared.settings import BatchSettings, DatabaseSettings, KafkaSettings, RedisSettings, load_settings
+from shared.settings import (
+    BatchSettings,
+    DatabaseSettings,
+    HttpSettings,
+    KafkaSettings,
+    RedisSettings,
+    TelemetrySettings,
+    load_settings,
+)
 from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED, REDEMPTION_REPLIES, REDEMPTION_REQUESTS
 
 
-class RedemptionSettings(DatabaseSettings, KafkaSettings, RedisSettings, BatchSettings):
+class RedemptionSettings(
+    DatabaseSettings, KafkaSettings, RedisSettings, BatchSettings, HttpSettings, TelemetrySettings
+):
     """What the redemption service reads from the environment."""
 
+    http_port: int = Field(default=8082, ge=0, le=65_535, description="0: any that is free")
     decision_retention_days: int = Field(
         default=90, ge=1, description="for so long at least a repeated request gets the same reply"
     )
@@ -39,7 +54,7 @@ def wire(
     settings: RedemptionSettings, pool: Pool, publisher: Publisher, catalogue: Catalogue | None = None
 ) -> Subscriptions:
     """The service's broker, ready to start."""
-    broker = Subscriptions(settings, SERVICE)
+    broker = Subscriptions(settings, SERVICE, middlewares(settings, SERVICE))
     prefix = settings.kafka_topic_prefix
     catalogue = catalogue or Catalogue()
     requests: Consumer[Request] = Consumer(
@@ -89,10 +104,16 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await publisher.start()
         try:
             broker = wire(settings, pool, publisher, Catalogue(cache))
-            async with background(keep_periods(pool, settings.decision_retention_days)):
-                await broker.start()
-                ready()
-                await stop.wait()
-                await broker.stop()
+            probes = create_probes(Health(pool, kafka_probe(settings), broker))
+            async with (
+                background(keep_periods(pool, settings.decision_retention_days)),
+                serving(probes, settings) as running,
+            ):
+                try:
+                    await broker.start()
+                    ready()
+                    await run_until(stop, running)
+                finally:
+                    await broker.stop()
         finally:
             await publisher.stop()

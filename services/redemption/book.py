@@ -35,6 +35,10 @@ STRANGER = Standing(allowed=False, eligible=False)
 Pair = tuple[UUID, UUID]
 
 
+Outcome = tuple[str, str, str | None]
+"""Command, status and reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What to send for one request; `decision` is None for what leaves no trace (quotes)."""
@@ -42,6 +46,7 @@ class Answer:
     request_id: UUID
     reply: str
     decision: StoredDecision | None
+    outcome: Outcome
 
 
 @dataclass(slots=True)
@@ -70,14 +75,15 @@ class Book:
     def answer(self, request: Request) -> Answer:
         """Answer the next request, and enter what it changes."""
         if isinstance(request, QuoteRequest) or request.command == "quote":
-            return Answer(request.request_id, reply_json(self._quote(request)).decode(), None)
+            quote = self._quote(request)
+            return Answer(request.request_id, reply_json(quote).decode(), None, ("quote", quote.status, quote.reason))
         asked = asked_by(request)
         stored = self.decisions.get(request.request_id)
         if stored is None:
             stored = self._enter(request.request_id, asked, self._decide(request))
         elif stored.content_hash != asked.hash:
             stored = stored_decision(request.request_id, asked, self._refuse_reuse(request))
-        return Answer(request.request_id, stored.reply, stored)
+        return Answer(request.request_id, stored.reply, stored, (stored.command, stored.status, stored.reason))
 
     def offer_of(self, offer_id: UUID | None, code: str | None) -> Offer | None:
         """The offer a request names."""

@@ -14,6 +14,7 @@ from asyncpg import Record
 from pydantic import TypeAdapter, ValidationError
 
 from services.redemption.decision import Offer, ProductTerms
+from shared import metrics
 from shared.database import Connection
 from shared.sqlfile import load_queries
 
@@ -82,11 +83,15 @@ class Catalogue:
         """The definitions of offers, which are of these versions at present."""
         found = {offer_id: known for offer_id in versions if (known := self._known.get(offer_id)) is not None}
         missing = [offer_id for offer_id in versions if not _is(found.get(offer_id), versions[offer_id])]
+        _count("memory", len(versions) - len(missing))
         if not missing:
             return found
+        asked = len(missing)
         cached = await self._cached(missing)
         found |= {offer_id: known for offer_id, known in cached.items() if _is(known, versions[offer_id])}
         missing = [offer_id for offer_id in missing if not _is(found.get(offer_id), versions[offer_id])]
+        _count("redis", asked - len(missing))
+        _count("database", len(missing))
         loaded = await _load(connection, missing) if missing else {}
         found |= loaded
         self._remember(found)
@@ -120,6 +125,11 @@ class Catalogue:
         values = {_offer_key(offer_id): _write_definition(known) for offer_id, known in definitions.items()}
         values |= {_code_key(known.offer.code): str(offer_id).encode() for offer_id, known in definitions.items()}
         await self._store.put(values, LEASE_S)
+
+
+def _count(found: str, count: int) -> None:
+    if count:
+        metrics.CATALOGUE_LOOKUPS.labels(found).inc(count)
 
 
 def _is(known: Definition | None, version: Version) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from shared.batches import KafkaRecord
-from shared.broker import Outgoing, Publisher
+from shared.broker import Headers, Outgoing, Publisher
 from shared.telemetry import get_logger
 from shared.topics import REDEMPTION_REPLIES
 
@@ -43,9 +43,9 @@ class ReplyRouter:
             if not count:
                 log.warning("reply topic unknown", action="reply.topic_unknown", topic=topic)
 
-    def reply(self, record: KafkaRecord, request_id: UUID, value: str) -> Outgoing:
-        """The reply to a request, with its correlation id."""
-        headers = [(name, data) for name, data in record.headers if name == "correlation_id"]
+    def reply(self, record: KafkaRecord, request_id: UUID, value: str, trace: Headers = ()) -> Outgoing:
+        """The reply to a request, with its correlation id and its trace."""
+        headers = [*((name, data) for name, data in record.headers if name == "correlation_id"), *trace]
         key = str(request_id).encode()
         topic = _reply_to(record)
         count = self._partitions.get(topic, (0, 0.0))[0] if topic is not None else 0

@@ -1,4 +1,4 @@
-"""Wires the segmenter: three topics in, memberships and their changes out, rebuilds and lapses beside."""
+"""Wires the segmenter: three topics in, memberships and their changes out, rebuilds, lapses and probes beside."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -13,16 +13,27 @@ from services.segmenter.lapse import LapseTimer, Postponed
 from services.segmenter.rebuild import Rebuilder
 from shared.batches import Batch
 from shared.broker import Publisher
-from shared.consuming import Consumer, Handler, read_json
+from shared.consuming import Consumer, Handler
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
 from shared.events.segments_changed import SegmentChanged
 from shared.events.topups import TopupEvent
 from shared.events.users import UserEvent
+from shared.http.probes import Health, create_probes, kafka_probe
+from shared.http.server import run_until, serving
+from shared.middlewares import middlewares
 from shared.outbox import OutboxRelay
+from shared.reading import read_json
 from shared.service import background
-from shared.settings import BatchSettings, DatabaseSettings, KafkaSettings, load_settings
+from shared.settings import (
+    BatchSettings,
+    DatabaseSettings,
+    HttpSettings,
+    KafkaSettings,
+    TelemetrySettings,
+    load_settings,
+)
 from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED, SEGMENTS_CHANGED, TOPUPS, USERS
 
@@ -33,13 +44,15 @@ TRANSACTIONS: Final = 2
 order."""
 
 
-class SegmenterSettings(DatabaseSettings, KafkaSettings, BatchSettings):
+class SegmenterSettings(DatabaseSettings, KafkaSettings, BatchSettings, HttpSettings, TelemetrySettings):
     """What the segmenter reads from the environment."""
+
+    http_port: int = Field(default=8083, ge=0, le=65_535, description="0: any that is free")
 
 
 def wire(settings: SegmenterSettings, handler: SegmenterHandler, publisher: Publisher) -> Subscriptions:
     """The service's broker, ready to start."""
-    broker = Subscriptions(settings, SERVICE)
+    broker = Subscriptions(settings, SERVICE, middlewares(settings, SERVICE))
 
     def consumer(topic: str, message: type[M], handle: Handler[M]) -> Consumer[M]:
         return Consumer(
@@ -111,11 +124,14 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         try:
             segmenter = create_segmenter(pool, publisher)
             broker = wire(settings, segmenter.handler, publisher)
-            async with background(*segmenter.background()):
-                await broker.start()
-                ready()
-                await stop.wait()
-                await broker.stop()
+            probes = create_probes(Health(pool, kafka_probe(settings), broker, segmenter.relay))
+            async with background(*segmenter.background()), serving(probes, settings) as running:
+                try:
+                    await broker.start()
+                    ready()
+                    await run_until(stop, running)
+                finally:
+                    await broker.stop()
             await segmenter.relay.relay()
         finally:
             await publisher.stop()

@@ -17,6 +17,7 @@ from services.segmenter.membership import (
     evaluate,
 )
 from services.segmenter.store import CatalogueReader, LockedUsers, load_members, load_users, write_members
+from shared import metrics
 from shared.clock import to_us
 from shared.database import Connection
 from shared.histories import load_histories
@@ -69,6 +70,10 @@ class Evaluator:
         changes = await _changes(connection, catalogue, users, touched, members, extend_within_us)
         await write_members(connection, changes)
         await announce(connection, changes, to_us(users.now))
+        if changes.entered:
+            metrics.MEMBERS_CHANGED.labels("entered").inc(len(changes.entered))
+        if changes.departed:
+            metrics.MEMBERS_CHANGED.labels("left").inc(len(changes.departed))
         return changes
 
 

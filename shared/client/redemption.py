@@ -16,6 +16,7 @@ from shared.events.redemption_replies import RedemptionReply
 from shared.events.redemption_requests import QuoteRequest, RedeemRequest, RevokeRequest
 from shared.settings import KafkaSettings
 from shared.topics import REDEMPTION_REPLIES, REDEMPTION_REQUESTS
+from shared.tracing import current_headers
 
 Request = RedeemRequest | QuoteRequest | RevokeRequest
 
@@ -35,6 +36,8 @@ class RedemptionClient:
     Every call raises RequestTimeout if no reply arrives to that either, DeliveryError if Kafka doesn't take the
     request, ClientClosed if the client is closed meanwhile. After any of these the request may have been
     decided: call again with the same request_id to learn how. A refusal is a reply, not an error.
+
+    A call made within an OpenTelemetry span is part of its trace, down to the audit row.
     """
 
     def __init__(self, settings: KafkaSettings, reply_partition: int | None = None) -> None:
@@ -204,6 +207,7 @@ def request_message(request: Request, correlation_id: bytes, reply_topic: str, r
         ("correlation_id", correlation_id),
         ("reply_to", reply_topic.encode()),
         ("reply_partition", str(reply_partition).encode()),
+        *current_headers(),
     ]
     return Outgoing(REDEMPTION_REQUESTS, _key(request).encode(), request.to_bytes(), headers)
 

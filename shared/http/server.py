@@ -10,9 +10,12 @@ from fastapi import FastAPI
 
 from shared.errors import ConfigurationError, OffersError
 from shared.settings import HttpSettings
+from shared.telemetry import get_logger
 
 DRAIN_S_MAX = 5
 """How long answers under way may take once the service stops."""
+
+log = get_logger(__name__)
 
 
 class _Server(uvicorn.Server):
@@ -38,7 +41,9 @@ async def serving(api: FastAPI, settings: HttpSettings) -> AsyncGenerator[asynci
             timeout_graceful_shutdown=DRAIN_S_MAX,
         )
     )
-    running = asyncio.create_task(server.serve([_listen(settings)]))
+    listening = _listen(settings)
+    log.info("http listening", action="http.listening", port=listening.getsockname()[1])
+    running = asyncio.create_task(server.serve([listening]))
     try:
         yield running
     finally:

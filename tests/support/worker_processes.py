@@ -113,7 +113,11 @@ async def worker_processes(
 ) -> AsyncIterator[WorkerProcesses]:
     """A place to start workers of a service from; none outlives it. `more` is added to their environment."""
     settings = {f"OFFERS_{name.upper()}": str(value) for name, value in kafka.model_dump(exclude_none=True).items()}
-    own = {"OFFERS_DATABASE_URL": database_url, "OFFERS_BATCH_RECORDS_MAX": str(BATCH_RECORDS_MAX)}
+    own = {
+        "OFFERS_DATABASE_URL": database_url,
+        "OFFERS_BATCH_RECORDS_MAX": str(BATCH_RECORDS_MAX),
+        "OFFERS_HTTP_PORT": "0",
+    }
     processes = WorkerProcesses(service, dict(os.environ) | settings | own | more, folder)
     try:
         yield processes
