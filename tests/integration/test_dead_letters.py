@@ -1,7 +1,8 @@
 """Dead letters over real Kafka: what waits, what is sent again, and that nothing is sent twice."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 
 import orjson
 import pytest
@@ -9,12 +10,14 @@ from aiokafka import ConsumerRecord
 from typer.testing import CliRunner, Result
 
 from deploy.cli.dead_letters import app
-from deploy.dead_letters import list_dead_letters, replay_dead_letters
+from deploy.dead_letters import Wanted, list_dead_letters, replay_dead_letters
 from shared.batches import dead_letter
-from shared.broker import Headers, Publisher
+from shared.broker import Headers, Outgoing, Publisher
+from shared.database import Pool
 from shared.errors import DeliveryError, OffersError
 from shared.settings import KafkaSettings
-from shared.topics import AUDIT_EVENTS, TOPUPS
+from shared.topics import AUDIT_EVENTS, DEAD_LETTER_REPLAYS, TOPUPS
+from tests.support.services import segmenter_workers
 from tests.support.topics import reading
 
 Bury = Callable[..., Awaitable[None]]
@@ -25,15 +28,19 @@ Run = Callable[..., Awaitable[Result]]
 def bury(kafka: KafkaSettings, publisher: Publisher) -> Bury:
     """Puts messages of `topups` into its dead-letter topic, as the segmenter would."""
 
-    async def bury_(*values: bytes | None, key: bytes | None = b"user", headers: Headers = ()) -> None:
+    async def bury_(
+        *values: bytes | None,
+        key: bytes | None = b"user",
+        headers: Headers = (),
+        error: str = "amount: [red] is wrong",
+        service: str = "segmenter",
+    ) -> None:
         topic = kafka.kafka_topic_prefix + TOPUPS
         records = [
             ConsumerRecord(topic, 2, 70 + place, 0, 0, key, value, None, 0, 0, tuple(headers))
             for place, value in enumerate(values)
         ]
-        await publisher.publish_all(
-            dead_letter(record, "amount: [red] is wrong", "segmenter", kafka.kafka_topic_prefix) for record in records
-        )
+        await publisher.publish_all(dead_letter(record, error, service, kafka.kafka_topic_prefix) for record in records)
 
     return bury_
 
@@ -49,6 +56,11 @@ def run(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> Run:
         return await asyncio.to_thread(CliRunner().invoke, app, arguments)
 
     return run_
+
+
+def values(records: Iterable[ConsumerRecord[bytes, bytes]]) -> Counter[bytes]:
+    """How often each value was read."""
+    return Counter(record.value or b"" for record in records)
 
 
 async def test_a_dead_letter_says_what_happened(kafka: KafkaSettings, bury: Bury) -> None:
@@ -77,11 +89,12 @@ async def test_a_replay_sends_the_original_messages_again_once(kafka: KafkaSetti
         assert await replay_dead_letters(kafka, TOPUPS) == 0
         assert len(await topups.read_quiet()) == 4
     sent = {(record.key, record.value, tuple(record.headers)) for record in records}
+    once = ("dlq.replays", b"1")
     assert sent == {
-        (b"user", b"one", tuple(headers)),
-        (b"user", b"two", tuple(headers)),
-        (b"tombstone", None, ()),
-        (None, b"keyless", ()),
+        (b"user", b"one", (*headers, once)),
+        (b"user", b"two", (*headers, once)),
+        (b"tombstone", None, (once,)),
+        (None, b"keyless", (once,)),
     }
 
 
@@ -99,7 +112,7 @@ async def test_only_what_waits_is_listed_unless_all_is_asked_for(kafka: KafkaSet
 async def test_more_than_one_chunk_is_replayed_and_listed_up_to_a_limit(
     kafka: KafkaSettings, bury: Bury, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deploy.dead_letters.CHUNK", 7)
+    monkeypatch.setattr("deploy.dead_letters.reading.CHUNK", 7)
     for number in range(6):
         await bury(*(b"%d" % (number * 10 + place) for place in range(10)), key=b"user %d" % number)
     listing = await list_dead_letters(kafka, TOPUPS, limit=15)
@@ -125,6 +138,95 @@ async def test_what_kafka_did_not_take_still_waits(
             await replay_dead_letters(kafka, TOPUPS)
     assert (await list_dead_letters(kafka, TOPUPS)).total == 2
     assert await replay_dead_letters(kafka, TOPUPS) == 2
+
+
+async def test_a_letter_that_dies_again_comes_back_with_its_replays_counted(
+    pool: Pool, kafka: KafkaSettings, publisher: Publisher
+) -> None:
+    await publisher.publish_all([Outgoing(TOPUPS, b"user", b"no topup", [("trace", b"7")])])
+    async with segmenter_workers(pool, kafka, publisher), reading(kafka, "topups.dlq") as letters:
+        for deaths, replays in ((1, 0), (2, 1), (3, 2)):
+            await letters.read(deaths)
+            (letter,) = (await list_dead_letters(kafka, TOPUPS)).letters
+            assert (letter.replays, letter.value, letter.headers[0]) == (replays, b"no topup", ("trace", b"7"))
+            assert await replay_dead_letters(kafka, TOPUPS) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        (Wanted(service="admin"), {b"three"}),
+        (Wanted(error="WRONG"), {b"one", b"two"}),
+        (Wanted(key=b"other"), {b"two", b"three"}),
+        (Wanted(key=b"other", service="segmenter"), {b"two"}),
+        (Wanted(service="audit"), set()),
+    ],
+)
+async def test_a_filtered_replay_leaves_the_others_waiting(
+    kafka: KafkaSettings, bury: Bury, wanted: Wanted, chosen: set[bytes]
+) -> None:
+    await bury(b"one")
+    await bury(b"two", key=b"other")
+    await bury(b"three", key=b"other", service="admin", error="too deep")
+    assert await replay_dead_letters(kafka, TOPUPS, wanted) == len(chosen)
+    assert await replay_dead_letters(kafka, TOPUPS, wanted) == 0
+    left = (await list_dead_letters(kafka, TOPUPS)).letters
+    assert {letter.value for letter in left} == {b"one", b"two", b"three"} - chosen
+    async with reading(kafka, TOPUPS) as topups:
+        assert await replay_dead_letters(kafka, TOPUPS) == 3 - len(chosen)
+        assert values(await topups.read(3)) == {b"one": 1, b"two": 1, b"three": 1}
+
+
+async def test_letters_are_chosen_by_partition_and_by_when_they_died(kafka: KafkaSettings, bury: Bury) -> None:
+    await bury(b"old", key=b"user 1")
+    await asyncio.sleep(0.002)  # Kafka's clock counts milliseconds.
+    await bury(b"new", key=b"user 1")
+    await bury(b"elsewhere", key=b"user 2")
+    old, new, elsewhere = (await list_dead_letters(kafka, TOPUPS)).letters
+    assert (old.value, new.value, elsewhere.value) == (b"old", b"new", b"elsewhere")
+    assert old.partition == new.partition != elsewhere.partition
+    there = Wanted(partition=elsewhere.partition)
+    assert (await list_dead_letters(kafka, TOPUPS, there)).letters == [elsewhere]
+    assert await replay_dead_letters(kafka, TOPUPS, Wanted(until=new.died_at)) == 1
+    assert (await list_dead_letters(kafka, TOPUPS)).letters == [new, elsewhere]
+    assert await replay_dead_letters(kafka, TOPUPS, Wanted(since=new.died_at, partition=new.partition)) == 1
+    assert (await list_dead_letters(kafka, TOPUPS)).letters == [elsewhere]
+
+
+async def test_an_interrupted_replay_goes_on_where_it_was(
+    kafka: KafkaSettings, bury: Bury, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.dead_letters.reading.CHUNK", 4)
+    await bury(*(b"%d" % number for number in range(10)))
+    sending = asyncio.Event()
+    publish = Publisher.publish_all
+
+    async def slowly(self: Publisher, messages: Iterable[Outgoing]) -> None:
+        await publish(self, messages)
+        sending.set()
+        await asyncio.sleep(0.1)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(Publisher, "publish_all", slowly)
+        replay = asyncio.create_task(replay_dead_letters(kafka, TOPUPS))
+        await sending.wait()
+        replay.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await replay
+    async with reading(kafka, TOPUPS) as topups:
+        assert await replay_dead_letters(kafka, TOPUPS) == 6
+        await topups.read(10)
+        assert values(await topups.read_quiet()) == {b"%d" % number: 1 for number in range(10)}
+
+
+async def test_a_topic_created_anew_is_not_taken_for_the_one_replayed_before(
+    kafka: KafkaSettings, bury: Bury, publisher: Publisher
+) -> None:
+    before = b'{"topic":"topups","partition":%d,"ranges":[[0,9]],"latest_timestamp_ms":1700000000000}'
+    await publisher.publish_all(Outgoing(DEAD_LETTER_REPLAYS, b"key", before % number) for number in range(4))
+    await publisher.publish_all([Outgoing(DEAD_LETTER_REPLAYS, b"key", b"nothing of ours")])
+    await bury(b"one")
+    assert await replay_dead_letters(kafka, TOPUPS) == 1
 
 
 async def test_topics_keep_their_dead_letters_apart(kafka: KafkaSettings, bury: Bury) -> None:
@@ -154,3 +256,39 @@ async def test_the_command_line_lists_and_replays(run: Run, bury: Bury) -> None:
     assert "no dead letters waiting" in (await run("list", "topups")).output
     assert "base64:/3ZhbHVl" in (await run("list", "topups", "--all")).output
     assert "0 sent to topups again" in (await run("replay", "topups")).output
+
+
+async def test_the_command_line_filters_and_tries_out(run: Run, bury: Bury) -> None:
+    await bury(b"one", key=b"\xff")
+    await bury(b"two", error="too deep")
+    tried = await run("replay", "topups", "--error", "DEEP", "--dry-run", "--json")
+    assert orjson.loads(tried.stdout) == {"topic": "topups", "would_replay": 1}
+    assert "2 would be sent to topups again" in (await run("replay", "topups", "--dry-run")).stdout
+    (message,) = orjson.loads((await run("list", "topups", "--key", "base64:/w==", "--json")).stdout)["messages"]
+    assert (message["value"], message["replays"]) == ("one", 0)
+    none = await run("replay", "topups", "--service", "segmenter", "--since", "2999-01-01", "--json")
+    assert orjson.loads(none.stdout) == {"topic": "topups", "replayed": 0}
+    assert orjson.loads((await run("replay", "topups", "--error", "deep", "--json")).stdout)["replayed"] == 1
+    assert orjson.loads((await run("list", "topups", "--json")).stdout)["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--since", "yesterday"], "'yesterday' is not a time such as"),
+        (["--since", "2026-11-25T09:00", "--until", "2026-11-25T10:00:00+02:00"], "must be after --since"),
+        (["--service", "checkout"], "'checkout' is not one of"),
+        (["--partition", "-1"], "-1 is not in the range"),
+        (["--key", "base64:?"], "is not base64"),
+    ],
+)
+async def test_what_cannot_be_meant_is_refused(run: Run, arguments: list[str], said: str) -> None:
+    for command in ("list", "replay"):
+        refused = await run(command, "topups", *arguments)
+        assert refused.exit_code == 2
+        assert said in refused.output
+
+
+async def test_a_partition_that_is_not_there_is_refused_by_number(kafka: KafkaSettings) -> None:
+    with pytest.raises(OffersError, match=r"topups\.dlq has no partition 4; it has 0 to 3"):
+        await replay_dead_letters(kafka, TOPUPS, Wanted(partition=4))
