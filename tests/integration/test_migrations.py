@@ -61,6 +61,7 @@ def test_each_down_migration_restores_the_schema_before_it(empty_database_url: s
         "topup_requests",
         "operators",
         "redemption_decisions",
+        "offer_definitions",
         "audit_log",
     ],
 )
