@@ -1,9 +1,11 @@
 """`offers dlq list` and `offers dlq replay`: look at dead letters, and send them again."""
 
 import asyncio
+import signal
 import sys
+import threading
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from deploy.dead_letters import DeadLetter, Listing, Wanted
     from deploy.dead_letters.replaying import Progress as Told
 
+EXIT_INTERRUPTED = 130
 VALUE_CHARS_SHOWN = 120
 NOT_UTF8 = "base64:"
 
@@ -111,11 +114,28 @@ def replay(
         if dry_run:
             count = asyncio.run(list_dead_letters(settings, topic, wanted, limit=1, progress=told)).total
         else:
-            count = asyncio.run(replay_dead_letters(settings, topic, wanted, progress=told))
+            count = _run_until_stopped(replay_dead_letters(settings, topic, wanted, progress=told))
     if json_output:
         typer.echo(orjson.dumps({"topic": topic, "would_replay" if dry_run else "replayed": count}))
     else:
         console.print(f"{count:,} " + (f"would be sent to {topic} again" if dry_run else f"sent to {topic} again"))
+
+
+def _run_until_stopped(work: Coroutine[Any, Any, int]) -> int:
+    """Run a replay; Ctrl-C or SIGTERM ends it once what is being sent is noted."""
+
+    async def stoppable() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        if threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(stoppable())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        typer.echo("interrupted: the same command sends the rest", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _wanted(

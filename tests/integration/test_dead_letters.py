@@ -1,6 +1,9 @@
 """Dead letters over real Kafka: what waits, what is sent again, and that nothing is sent twice."""
 
 import asyncio
+import os
+import signal
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -217,6 +220,28 @@ async def test_an_interrupted_replay_goes_on_where_it_was(
         assert await replay_dead_letters(kafka, TOPUPS) == 6
         await topups.read(10)
         assert values(await topups.read_quiet()) == {b"%d" % number: 1 for number in range(10)}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_replay_stopped_by_a_signal_sends_each_letter_once_in_the_end(
+    kafka: KafkaSettings, bury: Bury, number: signal.Signals
+) -> None:
+    letters = 20_000
+    await bury(*(b"%d" % place for place in range(letters)))
+    environment = {f"OFFERS_{name.upper()}": str(value) for name, value in kafka.model_dump(exclude_none=True).items()}
+    command = (sys.executable, "-m", "deploy.cli", "dlq", "replay", "topups")
+    async with reading(kafka, DEAD_LETTER_REPLAYS) as ledger, reading(kafka, TOPUPS) as topups:
+        process = await asyncio.create_subprocess_exec(
+            *command, env=os.environ | environment, stderr=asyncio.subprocess.PIPE
+        )
+        await ledger.read(1)
+        process.send_signal(number)
+        _, errors = await process.communicate()
+        assert (process.returncode, errors) == (130, b"interrupted: the same command sends the rest\n")
+        left = await replay_dead_letters(kafka, TOPUPS)
+        assert 0 < left < letters
+        await topups.read(letters)
+        assert values(await topups.read_quiet()) == {b"%d" % place: 1 for place in range(letters)}
 
 
 async def test_a_topic_created_anew_is_not_taken_for_the_one_replayed_before(
