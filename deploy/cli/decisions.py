@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.cli.rendering import console, show_reply
+from services.redemption.ids import REDEMPTION_IDS, named_id
 from services.redemption.records import StoredDecision
-from services.redemption.replay import Difference, definition_version, replayed
+from services.redemption.replay import Difference, decision_audited, definition_version, replayed
 from services.redemption.replies import audit_id
 from shared.database import Connection, connect
 from shared.errors import OffersError
@@ -52,17 +53,26 @@ def explain_decision(request_id: UUID, json_output: bool) -> None:
 async def _find(request_id: UUID) -> Found:
     connection = await connect(load_settings(DatabaseSettings))
     try:
-        row = await connection.fetchrow(_queries.load_decision, request_id)
-        if row is None:
-            raise OffersError(f"no decision on request {request_id} is kept: it was never made, or too long ago")
-        values = {column.name: row[column.name] for column in fields(StoredDecision)}
-        stored = StoredDecision(**values | {"request": orjson.dumps(row["request"])})
+        stored, event = await _stored(connection, request_id)
         definition = await _definition(connection, stored)
-        event = await _event(connection, stored)
+        event = event or await _event(connection, stored)
     finally:
         await connection.close()
     differences = None if stored.inputs is None else replayed(stored, definition) + _contradictions(stored, event)
     return Found(stored, definition, event is not None, differences)
+
+
+async def _stored(connection: Connection, request_id: UUID) -> tuple[StoredDecision, dict[str, Any] | None]:
+    """The decision as the redemption service keeps it, or else as the audit log tells it for ever, with its event."""
+    row = await connection.fetchrow(_queries.load_decision, request_id)
+    if row is not None:
+        values = {column.name: row[column.name] for column in fields(StoredDecision)}
+        return StoredDecision(**values | {"request": orjson.dumps(row["request"])}), None
+    redemption_id = named_id(REDEMPTION_IDS, str(request_id))
+    for event in await connection.fetch(_queries.find_decision_events, request_id, redemption_id):
+        if event["data"]["reply"]["reason"] != "idempotency_conflict":
+            return decision_audited(event["data"]), event["data"]
+    raise OffersError(f"no decision on request {request_id} is kept: it was never made, or too long ago")
 
 
 async def _definition(connection: Connection, stored: StoredDecision) -> dict[str, Any] | None:

@@ -31,10 +31,11 @@ SELECT d.request_id, d.content_hash, d.command, d.status, d.reason, d.offer_id, 
 FROM redemption_decisions AS d WHERE d.request_id = $1
 
 -- name: find_decision_events
--- What the audit log says of the decision on a request ($1), by the redemption it is about ($2) or by itself.
-SELECT l.event_id, l.type, l.data
+-- What the audit log says was decided on a request ($1), by the redemption it is about ($2) or by itself.
+SELECT l.event_id, l.data
 FROM audit_log AS l
 WHERE l.entity_id = ANY(ARRAY[$1::uuid, $2::uuid]) AND l.data #>> '{request,request_id}' = $1::text
+    AND l.data -> 'reply' IS NOT NULL
 
 -- name: load_definition
 -- What an offer was in one of its versions.

@@ -15,7 +15,7 @@ from services.redemption.records import Redemption, Reply, StoredDecision
 from services.redemption.replies import invalid_reply, purchase_reply, reply_json, revoke_reply
 from services.redemption.requests import InvalidRequest, asked_by
 from shared.clock import EPOCH
-from shared.events.redemption_replies import RuleResult
+from shared.events.redemption_replies import RedemptionReply, RuleResult
 from shared.events.redemption_requests import REDEMPTION_REQUEST, RedeemRequest, RevokeRequest
 
 _OFFER = TypeAdapter(Offer)
@@ -30,6 +30,31 @@ class Difference:
     field: str
     recorded: Any
     replayed: Any
+
+
+def decision_audited(data: Mapping[str, Any]) -> StoredDecision:
+    """The decision as the `data` of its audit event tells it.
+
+    Raises:
+        ValueError: the data is not what this service tells.
+    """
+    request, reply = data["request"], RedemptionReply.model_validate(data["reply"])
+    stored = StoredDecision(
+        request_id=reply.request_id,
+        content_hash=b"",
+        command="revoke" if reply.command == "revoke" else "redeem",
+        status=reply.status,
+        reason=reply.reason,
+        offer_id=reply.offer_id,
+        user_id=reply.user_id,
+        redemption_id=reply.redemption_id,
+        request=orjson.dumps(request),
+        reply=orjson.dumps(data["reply"]).decode(),
+        decided_at=reply.decided_at,
+        inputs=orjson.dumps(data["inputs"]).decode() if "inputs" in data else None,
+    )
+    asked = _request(stored)
+    return stored if isinstance(asked, InvalidRequest) else replace(stored, content_hash=asked_by(asked).hash)
 
 
 def definition_version(stored: StoredDecision) -> int | None:

@@ -171,6 +171,22 @@ async def test_a_forged_decision_that_agrees_with_itself_disagrees_with_the_audi
     assert [difference["field"] for difference in document["differences"]] == ["audited inputs"]
 
 
+async def test_the_audit_log_tells_of_decisions_the_service_keeps_no_longer(database_url: str, pool: Pool) -> None:
+    requests = await requests_by_reason(pool)
+    for request in requests.values():
+        await decide(pool, request)
+        await audit(pool, request)
+    await pool.execute("DELETE FROM redemption_decisions")
+    for name in requests.keys() - {"revoked"}:  # That is filed under the redemption, which doesn't name its revoke.
+        explained = await explain(database_url, requests[name]["request_id"], "--json")
+        assert explained.exit_code == 0, (name, explained.output)
+        document = json.loads(explained.stdout)
+        assert (document["replay"], document["audited"]) == ("equal", True), name
+    await pool.execute("""UPDATE audit_log SET data = jsonb_set(data, '{reply,price_paid}', '"0.00"')""")
+    forged = await explain(database_url, requests["accepted"]["request_id"], "--json")
+    assert (forged.exit_code, json.loads(forged.stdout)["replay"]) == (1, "different")
+
+
 async def test_decisions_without_inputs_are_shown_and_said_to_be_older(database_url: str, pool: Pool) -> None:
     request = redeem(await add_offer(pool))
     await decide(pool, request)
