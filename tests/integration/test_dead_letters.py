@@ -1,69 +1,19 @@
 """Dead letters over real Kafka: what waits, what is sent again, and that nothing is sent twice."""
 
 import asyncio
-import os
-import signal
-import sys
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 
-import orjson
 import pytest
-from aiokafka import ConsumerRecord
-from typer.testing import CliRunner, Result
 
-from deploy.cli.dead_letters import app
 from deploy.dead_letters import Wanted, list_dead_letters, replay_dead_letters
-from shared.batches import dead_letter
-from shared.broker import Headers, Outgoing, Publisher
+from shared.broker import Outgoing, Publisher
 from shared.database import Pool
 from shared.errors import DeliveryError, OffersError
 from shared.settings import KafkaSettings
 from shared.topics import AUDIT_EVENTS, DEAD_LETTER_REPLAYS, TOPUPS
+from tests.support.dead_letters import Bury, values
 from tests.support.services import segmenter_workers
 from tests.support.topics import reading
-
-Bury = Callable[..., Awaitable[None]]
-Run = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture
-def bury(kafka: KafkaSettings, publisher: Publisher) -> Bury:
-    """Puts messages of `topups` into its dead-letter topic, as the segmenter would."""
-
-    async def bury_(
-        *values: bytes | None,
-        key: bytes | None = b"user",
-        headers: Headers = (),
-        error: str = "amount: [red] is wrong",
-        service: str = "segmenter",
-    ) -> None:
-        topic = kafka.kafka_topic_prefix + TOPUPS
-        records = [
-            ConsumerRecord(topic, 2, 70 + place, 0, 0, key, value, None, 0, 0, tuple(headers))
-            for place, value in enumerate(values)
-        ]
-        await publisher.publish_all(dead_letter(record, error, service, kafka.kafka_topic_prefix) for record in records)
-
-    return bury_
-
-
-@pytest.fixture
-def run(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs `offers dlq …` with the test's Kafka."""
-    for name, value in kafka.model_dump(exclude_none=True).items():
-        monkeypatch.setenv(f"OFFERS_{name.upper()}", str(value))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    async def run_(*arguments: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, app, arguments)
-
-    return run_
-
-
-def values(records: Iterable[ConsumerRecord[bytes, bytes]]) -> Counter[bytes]:
-    """How often each value was read."""
-    return Counter(record.value or b"" for record in records)
 
 
 async def test_a_dead_letter_says_what_happened(kafka: KafkaSettings, bury: Bury) -> None:
@@ -222,28 +172,6 @@ async def test_an_interrupted_replay_goes_on_where_it_was(
         assert values(await topups.read_quiet()) == {b"%d" % number: 1 for number in range(10)}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_replay_stopped_by_a_signal_sends_each_letter_once_in_the_end(
-    kafka: KafkaSettings, bury: Bury, number: signal.Signals
-) -> None:
-    letters = 20_000
-    await bury(*(b"%d" % place for place in range(letters)))
-    environment = {f"OFFERS_{name.upper()}": str(value) for name, value in kafka.model_dump(exclude_none=True).items()}
-    command = (sys.executable, "-m", "deploy.cli", "dlq", "replay", "topups")
-    async with reading(kafka, DEAD_LETTER_REPLAYS) as ledger, reading(kafka, TOPUPS) as topups:
-        process = await asyncio.create_subprocess_exec(
-            *command, env=os.environ | environment, stderr=asyncio.subprocess.PIPE
-        )
-        await ledger.read(1)
-        process.send_signal(number)
-        _, errors = await process.communicate()
-        assert (process.returncode, errors) == (130, b"interrupted: the same command sends the rest\n")
-        left = await replay_dead_letters(kafka, TOPUPS)
-        assert 0 < left < letters
-        await topups.read(letters)
-        assert values(await topups.read_quiet()) == {b"%d" % place: 1 for place in range(letters)}
-
-
 async def test_a_topic_created_anew_is_not_taken_for_the_one_replayed_before(
     kafka: KafkaSettings, bury: Bury, publisher: Publisher
 ) -> None:
@@ -267,51 +195,6 @@ async def test_topics_without_dead_letters_are_refused_by_name(kafka: KafkaSetti
     missing = kafka.model_copy(update={"kafka_topic_prefix": "nowhere."})
     with pytest.raises(OffersError, match=r"nowhere\.topups\.dlq does not exist"):
         await replay_dead_letters(missing, TOPUPS)
-
-
-async def test_the_command_line_lists_and_replays(run: Run, bury: Bury) -> None:
-    await bury(b"\xffvalue")
-    listed = await run("list", "topups")
-    assert listed.exit_code == 0, listed.output
-    for text in ("user", "segmenter", "amount: [red] is wrong", "base64:/3ZhbHVl"):
-        assert text in listed.output
-    (message,) = orjson.loads((await run("list", "topups", "--json")).stdout)["messages"]
-    assert (message["key"], message["value"], message["error"]) == ("user", "base64:/3ZhbHVl", "amount: [red] is wrong")
-    assert orjson.loads((await run("replay", "topups", "--json")).stdout) == {"topic": "topups", "replayed": 1}
-    assert "no dead letters waiting" in (await run("list", "topups")).output
-    assert "base64:/3ZhbHVl" in (await run("list", "topups", "--all")).output
-    assert "0 sent to topups again" in (await run("replay", "topups")).output
-
-
-async def test_the_command_line_filters_and_tries_out(run: Run, bury: Bury) -> None:
-    await bury(b"one", key=b"\xff")
-    await bury(b"two", error="too deep")
-    tried = await run("replay", "topups", "--error", "DEEP", "--dry-run", "--json")
-    assert orjson.loads(tried.stdout) == {"topic": "topups", "would_replay": 1}
-    assert "2 would be sent to topups again" in (await run("replay", "topups", "--dry-run")).stdout
-    (message,) = orjson.loads((await run("list", "topups", "--key", "base64:/w==", "--json")).stdout)["messages"]
-    assert (message["value"], message["replays"]) == ("one", 0)
-    none = await run("replay", "topups", "--service", "segmenter", "--since", "2999-01-01", "--json")
-    assert orjson.loads(none.stdout) == {"topic": "topups", "replayed": 0}
-    assert orjson.loads((await run("replay", "topups", "--error", "deep", "--json")).stdout)["replayed"] == 1
-    assert orjson.loads((await run("list", "topups", "--json")).stdout)["total"] == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--since", "yesterday"], "'yesterday' is not a time such as"),
-        (["--since", "2026-11-25T09:00", "--until", "2026-11-25T10:00:00+02:00"], "must be after --since"),
-        (["--service", "checkout"], "'checkout' is not one of"),
-        (["--partition", "-1"], "-1 is not in the range"),
-        (["--key", "base64:?"], "is not base64"),
-    ],
-)
-async def test_what_cannot_be_meant_is_refused(run: Run, arguments: list[str], said: str) -> None:
-    for command in ("list", "replay"):
-        refused = await run(command, "topups", *arguments)
-        assert refused.exit_code == 2
-        assert said in refused.output
 
 
 async def test_a_partition_that_is_not_there_is_refused_by_number(kafka: KafkaSettings) -> None:
