@@ -139,7 +139,10 @@ def error_text(error: Exception) -> str:
 
 
 def dead_letter(record: KafkaRecord, error: str, service: str, prefix: str = "") -> Outgoing:
-    """The record as its dead-letter topic keeps it: original key, value and headers, and what happened."""
+    """The record as its dead-letter topic keeps it: original key, value and headers, and what happened.
+
+    Of a message that was replayed, `dlq.replays` among the headers goes on saying how often.
+    """
     about = {
         "dlq.topic": record.topic,
         "dlq.partition": str(record.partition),

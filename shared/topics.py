@@ -18,6 +18,8 @@ REDEMPTION_REPLIES: Final = "redemption.replies"
 OFFERS_CHANGED: Final = "offers.changed"
 SEGMENTS_CHANGED: Final = "segments.changed"
 AUDIT_EVENTS: Final = "audit.events"
+DEAD_LETTER_REPLAYS: Final = "dlq.replays"
+"""Which dead letters were sent again; to be kept at least as long as they are."""
 
 VISIBLE_S_MAX: Final = 30.0
 LOOK_S: Final = 0.05
@@ -35,6 +37,7 @@ ALL: Final = (
     REDEMPTION_REPLIES,
     SEGMENTS_CHANGED,
     *(dead_letter_topic(topic) for topic in CONSUMED),
+    DEAD_LETTER_REPLAYS,
 )
 
 

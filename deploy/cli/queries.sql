@@ -23,3 +23,20 @@ FROM offer_segment_rebuilds AS b
 INNER JOIN offers AS o ON b.offer_id = o.id
 WHERE b.offer_id = any($1::uuid[])
 ORDER BY o.code
+
+-- name: load_decision
+-- A stored decision by its request.
+SELECT d.request_id, d.content_hash, d.command, d.status, d.reason, d.offer_id, d.user_id, d.redemption_id,
+    d.request, d.reply, d.decided_at, d.inputs
+FROM redemption_decisions AS d WHERE d.request_id = $1
+
+-- name: find_decision_events
+-- What the audit log says was decided on a request ($1), by the redemption it is about ($2) or by itself.
+SELECT l.event_id, l.data
+FROM audit_log AS l
+WHERE l.entity_id = ANY(ARRAY[$1::uuid, $2::uuid]) AND l.data #>> '{request,request_id}' = $1::text
+    AND l.data -> 'reply' IS NOT NULL
+
+-- name: load_definition
+-- What an offer was in one of its versions.
+SELECT d.definition FROM offer_definitions AS d WHERE d.offer_id = $1 AND d.definition_version = $2

@@ -10,7 +10,8 @@ import orjson
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from deploy.cli.options import Json, Offer, User, id_or_code
+from deploy.cli.decisions import explain_decision
+from deploy.cli.options import Json, id_or_code
 from deploy.cli.rendering import console, moment, rules_table
 from shared.database import Connection, Pool, connect, create_pool
 from shared.errors import OffersError
@@ -24,8 +25,32 @@ LOOK_S = 0.2
 BARS_MAX = 10
 
 
-def explain(offer: Offer, user: User, json_output: Json = False) -> None:
-    """Explain whether a user may use an offer now, and until when: each rule, what the user has, what is missing."""
+def explain(
+    offer: Annotated[
+        str | None, typer.Argument(help="The offer's id or code.", metavar="OFFER", show_default=False)
+    ] = None,
+    user: Annotated[UUID | None, typer.Argument(help="The user's id.", metavar="USER", show_default=False)] = None,
+    decision: Annotated[
+        UUID | None,
+        typer.Option(
+            help="Instead: what was decided on this request, decided again.", metavar="REQUEST_ID", show_default=False
+        ),
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """Explain whether a user may use an offer now, and until when: each rule, what the user has, what is missing.
+
+    With --decision: what was decided on a request and why; exit 1 if deciding again gives anything else.
+    """
+    if decision is not None and offer is None and user is None:
+        explain_decision(decision, json_output)
+    elif decision is None and offer is not None and user is not None:
+        _explain_now(offer, user, json_output)
+    else:
+        raise typer.BadParameter("either OFFER and USER, or --decision REQUEST_ID, is needed")
+
+
+def _explain_now(offer: str, user: UUID, json_output: bool) -> None:
     found, judged, rules = asyncio.run(_explain(offer, user))
     if json_output:
         document = {

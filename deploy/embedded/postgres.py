@@ -33,6 +33,13 @@ _SETTINGS = {
 }
 
 
+_WHO_MAY_CONNECT = """\
+# The superuser is whoever reaches this machine's loopback interface; the services' logins have passwords.
+host all offers 127.0.0.1/32 trust
+host all all 127.0.0.1/32 scram-sha-256
+"""
+
+
 class PostgresServer(ChildServer):
     """One PostgreSQL server with the superuser and the database `offers`; data stays in `postgres/`."""
 
@@ -119,6 +126,7 @@ async def _make_cluster(cluster: Path, account: str, log_path: Path) -> None:
     # The built-in locale sorts the same way on every machine, whatever its C library.
     argv += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     await run_to_end("initdb", argv, log_path=log_path, env=plain_environment(), account=account)
+    (unfinished / "pg_hba.conf").write_text(_WHO_MAY_CONNECT)
     cluster.rmdir()
     unfinished.rename(cluster)
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,7 @@ from deploy.embedded.ports import free_port
 from deploy.embedded.service import ProcessEvent, ProcessExited, Service, StartFailed
 from deploy.embedded.supervisor import Supervisor
 
+SERVICES = ("redemption", "segmenter", "audit", "admin")
 START_TIMEOUT_S = 60.0
 LOOK_S = 0.05
 
@@ -23,11 +25,15 @@ LOOK_S = 0.05
 class ServiceProcesses:
     """The processes of redemption, segmenter, audit and admin while the `async with` block runs."""
 
-    def __init__(self, addresses: Addresses, data_dir: Path, workers: int, console: Console) -> None:
+    def __init__(
+        self, addresses: Addresses, logins: Mapping[str, str], data_dir: Path, workers: int, console: Console
+    ) -> None:
+        """`logins`: the database's URL for each service."""
         self._console = console
         self._ready_dir = data_dir / "ready"
         self._logs = data_dir / "logs"
         self._addresses = addresses
+        self._logins = logins
         counts = {"redemption": workers, "segmenter": workers, "audit": 1, "admin": 1}
         self._services = {
             f"{name}-{place}" if count > 1 else name: name for name, count in counts.items() for place in range(count)
@@ -83,8 +89,12 @@ class ServiceProcesses:
             raise ServerError(self._cannot_start(missing[0])) from None
 
     def _service(self, process: str, name: str) -> Service:
-        env = self._addresses.environment() | {"OFFERS_READY_FILE": str(self._ready_dir / process)}
-        env |= {"OFFERS_HTTP_HOST": "127.0.0.1", "OFFERS_HTTP_PORT": str(self._ports[process])}
+        env = self._addresses.environment() | {
+            "OFFERS_DATABASE_URL": self._logins[name],
+            "OFFERS_READY_FILE": str(self._ready_dir / process),
+            "OFFERS_HTTP_HOST": "127.0.0.1",
+            "OFFERS_HTTP_PORT": str(self._ports[process]),
+        }
         argv = [sys.executable, "-m", "deploy.cli", "run", name]
         return Service(process, argv, self._logs / f"{process}.log", env)
 

@@ -18,9 +18,10 @@ from rich.console import Console
 
 from deploy.embedded.addresses import Addresses, write_environment, write_ready_file
 from deploy.embedded.kafka import ApacheKafka, EmbeddedKafka
+from deploy.embedded.logins import create_logins
 from deploy.embedded.ports import free_port
 from deploy.embedded.postgres import PostgresServer
-from deploy.embedded.processes import ServiceProcesses
+from deploy.embedded.processes import SERVICES, ServiceProcesses
 from deploy.embedded.redis import RedisServer
 from deploy.embedded.server import EmbeddedServer, KafkaServer
 from shared.client import RedemptionClient
@@ -133,20 +134,22 @@ class Stack:
             from migrations.revisions import upgrade  # Alembic takes 25 MB, which `offers run` would hold as well.
 
             await asyncio.to_thread(upgrade, self.addresses.database_url)
-            await self._store_token()
+            logins = await self._prepare_database()
         async with self._step("topics created"):
             await create_topics(self.addresses.kafka)
-        self._processes = ServiceProcesses(self.addresses, data_dir, self._options.workers, self._console)
+        self._processes = ServiceProcesses(self.addresses, logins, data_dir, self._options.workers, self._console)
         async with self._step("services started"):
             await opened.enter_async_context(self._processes)
             await self._processes.until_ready()
         async with self._step("a quote answered"):
             await self._ask_for_a_quote()
 
-    async def _store_token(self) -> None:
+    async def _prepare_database(self) -> dict[str, str]:
+        """Store the token of the APIs, and make the services' logins; returns the database's URL for each service."""
         connection = await connect(DatabaseSettings(database_url=self.addresses.database_url))
         try:
             await create_token(connection, "embedded admin", Role.admin, self.addresses.admin_token)
+            return await create_logins(connection, self.addresses.database_url, SERVICES)
         finally:
             await connection.close()
 

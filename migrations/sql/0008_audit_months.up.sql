@@ -72,7 +72,7 @@ CREATE TRIGGER audit_checkpoints_not_truncated BEFORE TRUNCATE ON audit_checkpoi
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
 
 CREATE FUNCTION open_audit_month(p_now timestamptz) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     month_start timestamp := date_trunc('month', p_now AT TIME ZONE 'UTC');
     name text := 'audit_log_' || to_char(month_start, 'YYYY_MM');

@@ -6,11 +6,13 @@ from datetime import UTC, date, datetime, time
 
 from services.audit.chain import BrokenLink
 from services.audit.checkpoints import Checkpoint, first_seal
-from services.audit.store import queries
 from services.audit.verification import ChainsVerified, load_checkpoints, verify_chains
 from shared.clock import from_us, to_us, utc_now
 from shared.database import Connection
 from shared.errors import OffersError
+from shared.sqlfile import load_queries
+
+queries = load_queries(__file__, "retention.sql")
 
 
 class NotVerified(OffersError):

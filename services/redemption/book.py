@@ -9,11 +9,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
-from services.redemption.decision import Accepted, Decision, Offer, Rejected, Standing, Uses, decide
-from services.redemption.ids import named_id
+from services.redemption.decision import (
+    STRANGER,
+    Accepted,
+    Decision,
+    Offer,
+    Rejected,
+    Standing,
+    Uses,
+    decide,
+    refuse_revoke,
+)
+from services.redemption.ids import REDEMPTION_IDS, named_id
+from services.redemption.inputs import NO_OFFER, purchase_inputs, revoke_inputs
 from services.redemption.records import Redemption, Reply, StoredDecision
 from services.redemption.replies import (
     conflict_reply,
@@ -28,11 +39,10 @@ from services.redemption.requests import Asked, InvalidRequest, Request, asked_b
 from shared.events.redemption_replies import QuotedOffer
 from shared.events.redemption_requests import Purchase, QuoteRequest, RedeemRequest, RevokeRequest
 
-REDEMPTION_IDS = UUID("6f1d6a52-5b0c-4c1e-9a55-0f6c5c1f7a01")
-"""Namespace of redemption ids: one request can only ever make one redemption."""
-
-STRANGER = Standing(allowed=False, eligible=False)
 Pair = tuple[UUID, UUID]
+UNUSED: Final = Uses(0, 0)
+NOTHING: Final = "{}"
+"""An invalid request is refused whatever the rest."""
 
 
 Outcome = tuple[str, str, str | None]
@@ -53,13 +63,15 @@ class Answer:
 class Book:
     """Everything a batch's decisions rest on, all made at one instant. Pairs are (offer id, user id).
 
-    `period` is the one the decisions are kept in; `locked` are the offers nobody else counts meanwhile.
+    `period` is the one the decisions are kept in; `locked` are the offers nobody else counts meanwhile; `versions`
+    are those of the offers' definitions.
     """
 
     period: date
     now: datetime
     locked: set[UUID] = field(default_factory=set)
     offers: dict[UUID, Offer] = field(default_factory=dict)
+    versions: dict[UUID, int] = field(default_factory=dict)
     standings: dict[Pair, Standing] = field(default_factory=dict)
     codes: dict[str, UUID] = field(default_factory=dict)
     uses_total: Counter[UUID] = field(default_factory=Counter)
@@ -80,7 +92,7 @@ class Book:
         asked = asked_by(request)
         stored = self.decisions.get(request.request_id)
         if stored is None:
-            stored = self._enter(request.request_id, asked, self._decide(request))
+            stored = self._enter(request.request_id, asked, *self._decide(request))
         elif stored.content_hash != asked.hash:
             stored = stored_decision(request.request_id, asked, self._refuse_reuse(request))
         return Answer(request.request_id, stored.reply, stored, (stored.command, stored.status, stored.reason))
@@ -97,14 +109,15 @@ class Book:
             found = self.redeemed_by.get(request.redeem_request_id)
         return self.redemptions.get(found) if found is not None else None
 
-    def _decide(self, request: RedeemRequest | RevokeRequest | InvalidRequest) -> Reply:
+    def _decide(self, request: RedeemRequest | RevokeRequest | InvalidRequest) -> tuple[Reply, str | None]:
+        """The reply and what it rests on."""
         match request:
             case RedeemRequest():
                 return self._redeem(request)
             case RevokeRequest():
                 return self._revoke(request)
             case InvalidRequest():
-                return invalid_reply(request, self.now)
+                return invalid_reply(request, self.now), NOTHING
             case _:
                 assert_never(request)
 
@@ -114,22 +127,23 @@ class Book:
             return invalid_reply(request, self.now)
         return conflict_reply(request, self.now)
 
-    def _judge(self, purchase: Purchase, offer: Offer | None) -> tuple[Decision, Standing]:
+    def _judge(self, purchase: Purchase, offer: Offer | None) -> tuple[Decision, Standing, Uses]:
         if offer is None:
-            return decide(purchase, None, STRANGER, Uses(0, 0), self.now), STRANGER
+            return decide(purchase, None, STRANGER, UNUSED, self.now), STRANGER, UNUSED
         pair = (offer.id, purchase.user_id)
         standing = self.standings[pair]
         uses = Uses(self.uses_total[offer.id], self.uses_by_user[pair])
-        return decide(purchase, offer, standing, uses, self.now), standing
+        return decide(purchase, offer, standing, uses, self.now), standing, uses
 
-    def _redeem(self, request: RedeemRequest) -> Reply:
+    def _redeem(self, request: RedeemRequest) -> tuple[Reply, str | None]:
         kept = self.redeemed_by.get(request.request_id)
         if kept is not None:
-            return kept_reply(request, self.redemptions[kept])
+            return kept_reply(request, self.redemptions[kept]), None
         offer = self.offer_of(request.offer_id, request.code)
-        decision, standing = self._judge(request, offer)
+        decision, standing, uses = self._judge(request, offer)
+        inputs = NO_OFFER if offer is None else purchase_inputs(self.versions.get(offer.id, 0), standing, uses)
         if isinstance(decision, Rejected):
-            return purchase_reply(request, offer, decision, standing, self.now)
+            return purchase_reply(request, offer, decision, standing, self.now), inputs
         assert offer is not None
         redemption = Redemption(
             id=named_id(REDEMPTION_IDS, str(request.request_id)),
@@ -147,16 +161,14 @@ class Book:
         self.redemptions[redemption.id] = self.added_redemptions[redemption.id] = redemption
         self.redeemed_by[request.request_id] = redemption.id
         self._count(redemption, 1)
-        return purchase_reply(request, offer, decision, standing, self.now, redemption.id)
+        return purchase_reply(request, offer, decision, standing, self.now, redemption.id), inputs
 
-    def _revoke(self, request: RevokeRequest) -> Reply:
-        if request.deadline is not None and self.now > request.deadline:
-            return revoke_reply(request, None, self.now, "deadline_passed")
+    def _revoke(self, request: RevokeRequest) -> tuple[Reply, str | None]:
         redemption = self.redemption_of(request)
-        if redemption is None:
-            return revoke_reply(request, None, self.now, "redemption_not_found")
-        if redemption.revoked_at is not None:
-            return revoke_reply(request, redemption, self.now, "already_revoked")
+        inputs = revoke_inputs(redemption)
+        reason = refuse_revoke(request, redemption, self.now)
+        if redemption is None or reason is not None:
+            return revoke_reply(request, redemption, self.now, reason), inputs
         revoked = replace(redemption, revoked_at=self.now)
         self.redemptions[revoked.id] = revoked
         if revoked.id in self.added_redemptions:
@@ -164,7 +176,7 @@ class Book:
         else:
             self.revoked.add(revoked.id)
         self._count(revoked, -1)
-        return revoke_reply(request, revoked, self.now, None)
+        return revoke_reply(request, revoked, self.now, None), inputs
 
     def _count(self, redemption: Redemption, change: int) -> None:
         self.uses_total[redemption.offer_id] += change
@@ -177,7 +189,7 @@ class Book:
         if request.offer_id is None and request.code is None:
             return self._quote_all(request)
         offer = self.offer_of(request.offer_id, request.code)
-        decision, standing = self._judge(request, offer)
+        decision, standing, _ = self._judge(request, offer)
         return purchase_reply(request, offer, decision, standing, self.now)
 
     def _quote_all(self, request: QuoteRequest) -> Reply:
@@ -209,7 +221,7 @@ class Book:
         for offer in self.offers.values():
             if (offer.id, request.user_id) not in self.standings:
                 continue
-            decision, _ = self._judge(request, offer)
+            decision, _, _ = self._judge(request, offer)
             if isinstance(decision, Accepted):
                 yield QuotedOffer(
                     offer_id=offer.id,
@@ -219,8 +231,8 @@ class Book:
                     price_paid=decision.price.price_paid,
                 )
 
-    def _enter(self, request_id: UUID, asked: Asked, reply: Reply) -> StoredDecision:
-        stored = stored_decision(request_id, asked, reply)
+    def _enter(self, request_id: UUID, asked: Asked, reply: Reply, inputs: str | None) -> StoredDecision:
+        stored = stored_decision(request_id, asked, reply, inputs)
         self.decisions[request_id] = stored
         self.added_decisions.append(stored)
         return stored

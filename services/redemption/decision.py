@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from services.redemption.pricing import DiscountType, Price, discounted_price, full_price
+from services.redemption.records import Redemption
 from shared.events.redemption_replies import Reason, RuleResult
-from shared.events.redemption_requests import Purchase
+from shared.events.redemption_requests import Purchase, RevokeRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,10 @@ class Standing:
     explanation: tuple[RuleResult, ...] | None = None
 
 
+STRANGER: Final = Standing(allowed=False, eligible=False)
+"""How everybody stands towards an offer that isn't there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Uses:
     """Standing redemptions of an offer: all of them, and this user's."""
@@ -112,6 +117,15 @@ def decide(purchase: Purchase, offer: Offer | None, standing: Standing, uses: Us
             terms.price_override if terms is not None else None,
         )
     )
+
+
+def refuse_revoke(request: RevokeRequest, redemption: Redemption | None, now: datetime) -> Reason | None:
+    """The first reason to refuse a revoke, in the contract's order; None if there is none."""
+    if request.deadline is not None and now > request.deadline:
+        return "deadline_passed"
+    if redemption is None:
+        return "redemption_not_found"
+    return "already_revoked" if redemption.revoked_at is not None else None
 
 
 def first_reason(

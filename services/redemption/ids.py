@@ -1,7 +1,11 @@
 """Ids that follow from names: what is decided a second time gets the ids it had the first time. Pure."""
 
 from hashlib import sha1
+from typing import Final
 from uuid import UUID
+
+REDEMPTION_IDS: Final = UUID("6f1d6a52-5b0c-4c1e-9a55-0f6c5c1f7a01")
+"""Namespace of redemption ids: one request can only ever make one redemption."""
 
 
 def named_id(namespace: UUID, name: str) -> UUID:

@@ -91,7 +91,7 @@ FROM offer_redemptions AS r WHERE r.request_id = ANY($1::uuid[])
 -- name: load_decisions
 -- Decisions already made on these requests.
 SELECT d.request_id, d.content_hash, d.command, d.status, d.reason, d.offer_id, d.user_id,
-    d.redemption_id, d.request, d.reply, d.decided_at, d.period
+    d.redemption_id, d.request, d.reply, d.decided_at, d.inputs, d.period
 FROM redemption_decisions AS d WHERE d.request_id = ANY($1::uuid[])
 
 -- name: change_usage
@@ -110,15 +110,15 @@ FROM locked AS l WHERE o.id = l.id
 RETURNING o.id
 
 -- name: store_few
--- Stores a small batch at once: decisions ($1 to $12), redemptions ($13 to $23), and as change_usage does ($24 to $26).
+-- Stores a small batch at once: decisions ($1 to $13), redemptions ($14 to $24), and as change_usage does ($25 to $27).
 WITH decided AS (
     INSERT INTO redemption_decisions (
         request_id, content_hash, command, status, reason, offer_id, user_id, redemption_id, reply, decided_at,
-        request, period
+        inputs, request, period
     )
     SELECT * FROM unnest(
         $1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[],
-        $9::text[], $10::timestamptz[], $11::jsonb[], $12::date[]
+        $9::text[], $10::timestamptz[], $11::text[], $12::jsonb[], $13::date[]
     )
 ),
 
@@ -128,15 +128,15 @@ redeemed AS (
         discount_amount, revoked_at, created_at
     )
     SELECT * FROM unnest(
-        $13::uuid[], $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[], $18::uuid[], $19::integer[], $20::numeric[],
-        $21::numeric[], $22::timestamptz[], $23::timestamptz[]
+        $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[], $18::uuid[], $19::uuid[], $20::integer[], $21::numeric[],
+        $22::numeric[], $23::timestamptz[], $24::timestamptz[]
     )
 ),
 
 locked AS MATERIALIZED (
     SELECT o.id, c.change
     FROM offers AS o
-    INNER JOIN unnest($24::uuid[], $25::integer[], $26::boolean[]) AS c (offer_id, change, is_locked)
+    INNER JOIN unnest($25::uuid[], $26::integer[], $27::boolean[]) AS c (offer_id, change, is_locked)
         ON c.offer_id = o.id
     WHERE c.is_locked OR (o.total_usage_limit IS NULL AND o.per_user_limit IS NULL)
     ORDER BY o.id FOR NO KEY UPDATE OF o

@@ -29,7 +29,10 @@ class Redemption:
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """What was answered to a request, as its row holds it; `request` as JSON, `reply` exactly as sent."""
+    """What was answered to a request, as its row holds it; `request` as JSON, `reply` exactly as sent.
+
+    `inputs` is what it rested on (inputs.py); None where that is not kept.
+    """
 
     request_id: UUID
     content_hash: bytes
@@ -42,6 +45,7 @@ class StoredDecision:
     request: bytes
     reply: str
     decided_at: datetime
+    inputs: str | None
 
 
 @dataclass(frozen=True, slots=True)

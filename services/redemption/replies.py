@@ -75,7 +75,7 @@ def revoke_reply(request: RevokeRequest, redemption: Redemption | None, now: dat
         redemption_id=request.redemption_id,
         decided_at=now,
     )
-    if redemption is None:
+    if redemption is None or reason == "deadline_passed":
         return reply
     return replace(
         reply,
@@ -119,7 +119,7 @@ def conflict_reply(request: Request, now: datetime) -> Reply:
     )
 
 
-def stored_decision(request_id: UUID, asked: Asked, reply: Reply) -> StoredDecision:
+def stored_decision(request_id: UUID, asked: Asked, reply: Reply, inputs: str | None = None) -> StoredDecision:
     """The decision as it is kept, its reply as it is sent."""
     assert reply.command != "quote", "a quote leaves no trace"
     return StoredDecision(
@@ -134,6 +134,7 @@ def stored_decision(request_id: UUID, asked: Asked, reply: Reply) -> StoredDecis
         request=asked.content,
         reply=reply_json(reply).decode(),
         decided_at=reply.decided_at,
+        inputs=inputs,
     )
 
 
@@ -173,8 +174,11 @@ def audit_message(stored: StoredDecision) -> tuple[UUID, bytes]:
     """What the audit trail says of a decision, as JSON of shared/events/audit_events.py, and its key."""
     accepted = stored.status == "accepted" and stored.redemption_id is not None
     entity_id = stored.redemption_id if accepted and stored.redemption_id else stored.request_id
+    data = {"request": orjson.Fragment(stored.request), "reply": orjson.Fragment(stored.reply)}
+    if stored.inputs is not None:
+        data["inputs"] = orjson.Fragment(stored.inputs)
     event = {
-        "event_id": named_id(AUDIT_IDS, f"{stored.request_id}:{stored.content_hash.hex()}"),
+        "event_id": audit_id(stored),
         "type": _audit_type(stored),
         "actor": "checkout",
         "entity_type": "redemption" if accepted else "request",
@@ -182,9 +186,14 @@ def audit_message(stored: StoredDecision) -> tuple[UUID, bytes]:
         "offer_id": stored.offer_id,
         "user_id": stored.user_id,
         "occurred_at": stored.decided_at,
-        "data": {"request": orjson.Fragment(stored.request), "reply": orjson.Fragment(stored.reply)},
+        "data": data,
     }
     return entity_id, orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
+
+
+def audit_id(stored: StoredDecision) -> UUID:
+    """The id of a decision's audit event."""
+    return named_id(AUDIT_IDS, f"{stored.request_id}:{stored.content_hash.hex()}")
 
 
 def _audit_type(stored: StoredDecision) -> AuditType:

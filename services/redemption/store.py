@@ -146,6 +146,7 @@ async def _load_definitions(
     for row in rows:
         offer = definitions[row["id"]].offer
         book.offers[offer.id] = offer
+        book.versions[offer.id] = row["definition_version"]
         book.codes[offer.code] = offer.id
         book.uses_total[offer.id] = row["usage_count"]
     return definitions

@@ -120,6 +120,13 @@ async def test_the_stack_answers_and_ends_on_sigterm_without_orphans(tmp_path: P
 async def the_addresses_work(ready: dict[str, str]) -> None:
     connection = await asyncpg.connect(ready["database_url"])
     assert await connection.fetchval("SELECT role FROM api_tokens WHERE name = 'embedded admin'") == "admin"
+    rows = await connection.fetch(
+        "SELECT DISTINCT application_name, usename FROM pg_stat_activity WHERE application_name LIKE 'offers-%'"
+    )
+    assert {(row["application_name"], row["usename"]) for row in rows} >= {
+        (f"offers-{name}", f"offers_up_{name}") for name in ("redemption", "segmenter", "audit", "admin")
+    }
+    assert "offers" not in {row["usename"] for row in rows}
     await connection.close()
     assert status_of(ready["admin_url"] + "/readyz") == 200
     assert status_of(ready["audit_url"] + "/readyz") == 200

@@ -47,6 +47,23 @@ def test_each_down_migration_restores_the_schema_before_it(empty_database_url: s
         assert schema(empty_database_url) == seen[revision]
 
 
+async def test_an_owner_who_is_no_superuser_migrates_where_the_roles_are_there(empty_database_url: str) -> None:
+    superuser = await asyncpg.connect(empty_database_url)
+    owner, database = f"owner_{uuid4().hex}", empty_database_url.rpartition("/")[2]
+    await superuser.execute(f"CREATE ROLE {owner} LOGIN PASSWORD 'secret'; ALTER DATABASE {database} OWNER TO {owner}")
+    owners_url = empty_database_url.replace("offers@", f"{owner}:secret@")
+    upgrade(owners_url)
+    await superuser.execute(
+        "SET ROLE offers_admin; INSERT INTO offers (code, title, discount_type, discount_value)"
+        " VALUES ('TEN', 'Ten percent off', 'percentage', 10); RESET ROLE"
+    )
+    assert await superuser.fetchval("SELECT count(*) FROM offer_definitions") == 1
+    downgrade(owners_url, "base")
+    await superuser.execute(f"DROP OWNED BY {owner} CASCADE; ALTER DATABASE {database} OWNER TO offers")
+    await superuser.execute(f"DROP ROLE {owner}")
+    await superuser.close()
+
+
 @pytest.mark.parametrize(
     "table",
     [
@@ -61,6 +78,7 @@ def test_each_down_migration_restores_the_schema_before_it(empty_database_url: s
         "topup_requests",
         "operators",
         "redemption_decisions",
+        "offer_definitions",
         "audit_log",
     ],
 )

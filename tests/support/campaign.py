@@ -3,10 +3,10 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from shared.database import Pool
+from shared.database import Connection, Pool
 
 
-async def add_offer(pool: Pool, rules: list[dict[str, Any]] | None = None, **columns: Any) -> UUID:
+async def add_offer(pool: Pool | Connection, rules: list[dict[str, Any]] | None = None, **columns: Any) -> UUID:
     """An active 10 % offer, unless the columns say otherwise; rules are {rule_type, params}."""
     values: dict[str, Any] = {
         "id": uuid4(),

@@ -7,7 +7,9 @@ from uuid import UUID, uuid5
 
 import pytest
 
+from services.redemption.decision import Standing, Uses
 from services.redemption.ids import named_id
+from services.redemption.inputs import purchase_inputs
 from services.redemption.records import Reply
 from services.redemption.replies import audit_message, reply_json, stored_decision
 from services.redemption.requests import Asked
@@ -65,6 +67,17 @@ def test_a_decisions_audit_event_is_readable_and_named_by_what_was_asked(
     assert event.event_id == uuid5(UUID("0d8f3c6e-7a3b-4d57-8a0f-2b9d4e6c1a02"), f"{ID}:01ff")
     assert event.data["request"] == {"reason": "changed mind"}
     assert event.data["reply"] == RedemptionReply.model_validate_json(stored.reply).model_dump(mode="json")
+
+
+def test_a_decisions_audit_event_tells_what_it_rested_on_where_that_is_kept() -> None:
+    reply = Reply(ID, "redeem", "rejected", NOW, "offer_ended", OTHER, OTHER)
+    inputs = purchase_inputs(3, Standing(allowed=True, eligible=False), Uses(total=7, by_user=2))
+    _, value = audit_message(stored_decision(ID, Asked(b"{}", b""), reply, inputs))
+    assert AuditEvent.model_validate_json(value).data["inputs"] == {
+        "offer": {"definition_version": 3, "allowed": True, "eligible": False, "uses": 2, "usage_count": 7}
+    }
+    _, value = audit_message(stored_decision(ID, Asked(b"{}", b""), reply))
+    assert "inputs" not in AuditEvent.model_validate_json(value).data
 
 
 def test_named_ids_are_version_5_uuids() -> None:
