@@ -76,7 +76,13 @@ def _as_json(dropped: "Dropped", dry_run: bool) -> dict[str, Any]:
         "months": list(dropped.months),
         "rows": dropped.rows,
         "checkpoints": [
-            {"chain": each.chain, "sequence": each.sequence, "hash": each.hash.hex(), "rows": each.rows_dropped}
+            {
+                "chain": each.chain,
+                "sequence": each.sequence,
+                "hash": each.hash.hex(),
+                "rows": each.rows_dropped,
+                "verified": each.verified,
+            }
             for each in dropped.checkpoints
         ],
     }
@@ -87,5 +93,6 @@ def _show(dropped: "Dropped", dry_run: bool) -> None:
         console.print("nothing to drop: no month is that old")
         return
     months = ", ".join(datetime.strptime(month, "%Y_%m").strftime("%B %Y") for month in dropped.months)
+    verified = ", verified first" if all(each.verified for each in dropped.checkpoints) else ", some of them broken"
     verb = "would go" if dry_run else "dropped"
-    console.print(f"{verb}: {months}; {dropped.rows:,} events of {len(dropped.checkpoints)} chains, verified first")
+    console.print(f"{verb}: {months}; {dropped.rows:,} events of {len(dropped.checkpoints)} chains{verified}")

@@ -47,6 +47,7 @@ CREATE TABLE audit_checkpoints (
     hash bytea NOT NULL,
     rows_dropped bigint NOT NULL,
     before_month date NOT NULL,
+    verified boolean NOT NULL,
     signed_off_by text NOT NULL,
     signed_off_at timestamptz NOT NULL,
     seal bytea NOT NULL,
@@ -54,6 +55,7 @@ CREATE TABLE audit_checkpoints (
 );
 COMMENT ON TABLE audit_checkpoints IS 'Where a chain goes on after its older months were dropped: verification starts there.';
 COMMENT ON COLUMN audit_checkpoints.hash IS 'Of the last row dropped, which the next row''s hash covers.';
+COMMENT ON COLUMN audit_checkpoints.verified IS 'Whether the rows dropped were whole; if not, somebody stood for it.';
 COMMENT ON COLUMN audit_checkpoints.seal IS 'SHA-256 over the chain''s checkpoint before it and this one''s content.';
 
 CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -20,7 +20,8 @@ from services.audit.chain import BrokenLink, Head
 class Checkpoint:
     """The end of what was dropped of a chain: its last row, and how many rows went this time.
 
-    `before_month`: the first month kept, by its first day. The time is microseconds since 1970.
+    `before_month`: the first month kept, by its first day. `verified`: nothing of what went was broken. The time is
+    microseconds since 1970.
     """
 
     chain: int
@@ -28,6 +29,7 @@ class Checkpoint:
     hash: bytes
     rows_dropped: int
     before_month: date
+    verified: bool
     signed_off_by: str
     signed_off_at_us: int
 
@@ -47,6 +49,7 @@ class Checkpoint:
                 "sequence": self.sequence,
                 "signed_off_at_us": self.signed_off_at_us,
                 "signed_off_by": self.signed_off_by,
+                "verified": self.verified,
             }
         )
         return hashlib.sha256(previous + content).digest()

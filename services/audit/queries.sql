@@ -69,6 +69,6 @@ FROM pg_inherits AS i INNER JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inh
 
 -- name: load_checkpoints
 -- Every checkpoint in the order of its chain.
-SELECT k.chain, k.sequence, k.hash, k.rows_dropped, k.before_month, k.signed_off_by,
+SELECT k.chain, k.sequence, k.hash, k.rows_dropped, k.before_month, k.verified, k.signed_off_by,
     extract(EPOCH FROM k.signed_off_at) * 1000000 AS signed_off_at_us, k.seal
 FROM audit_checkpoints AS k ORDER BY k.chain, k.sequence

@@ -59,25 +59,28 @@ async def retain(
         NotVerified: they are broken, and nothing was dropped.
         asyncpg.LockNotAvailableError: readers are in the way; nothing was dropped.
     """
-    before = datetime.combine(before_month, time(), UTC)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        verified = await verify_chains(connection, before, progress)
+        verified = await verify_chains(connection, _start_of(before_month), progress)
     if verified.broken and not unverified:
         raise NotVerified(verified.broken[0], verified.broken_total - 1)
     async with connection.transaction():
         await connection.execute(queries.wait_briefly)
         months = [row["month"] for row in await connection.fetch(queries.months_before, before_month)]
-        checkpoints = await _checkpoints(connection, before, before_month, signed_off_by)
+        checkpoints = await _checkpoints(connection, before_month, not verified.broken, signed_off_by)
         if not dry_run:
             await _store(connection, checkpoints)
             await connection.fetch(queries.drop_months, before_month)
     return Dropped(months, checkpoints)
 
 
+def _start_of(month: date) -> datetime:
+    return datetime.combine(month, time(), UTC)
+
+
 async def _checkpoints(
-    connection: Connection, before: datetime, before_month: date, signed_off_by: str
+    connection: Connection, before_month: date, verified: bool, signed_off_by: str
 ) -> list[Checkpoint]:
-    rows = await connection.fetch(queries.last_before, before)
+    rows = await connection.fetch(queries.last_before, _start_of(before_month))
     return [
         Checkpoint(
             chain=row["chain"],
@@ -85,6 +88,7 @@ async def _checkpoints(
             hash=row["hash"],
             rows_dropped=row["dropped"],
             before_month=before_month,
+            verified=verified,
             signed_off_by=signed_off_by,
             signed_off_at_us=to_us(utc_now()),
         )
@@ -102,6 +106,7 @@ async def _store(connection: Connection, checkpoints: Sequence[Checkpoint]) -> N
             each.hash,
             each.rows_dropped,
             each.before_month,
+            each.verified,
             each.signed_off_by,
             from_us(each.signed_off_at_us),
             each.seal(latest.get(each.chain, first_seal(each.chain))),

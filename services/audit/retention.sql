@@ -23,8 +23,8 @@ ORDER BY e.chain
 -- name: store_checkpoint
 -- Keeps where a chain goes on.
 INSERT INTO audit_checkpoints (
-    chain, sequence, hash, rows_dropped, before_month, signed_off_by, signed_off_at, seal
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    chain, sequence, hash, rows_dropped, before_month, verified, signed_off_by, signed_off_at, seal
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: drop_months
 -- Drops the months before one and returns them.

@@ -72,6 +72,7 @@ async def test_a_broken_month_is_kept_until_somebody_stands_for_it(pool: Pool) -
         await drop(pool, JUNE)
     assert len(await kept(pool)) == 7
     assert (await drop(pool, JUNE, unverified=True)).rows == 4
+    assert await pool.fetchval("SELECT bool_or(verified) FROM audit_checkpoints") is False
     assert await broken_links(pool) == []
 
 
@@ -88,6 +89,7 @@ TAMPERING = [
     ("UPDATE audit_checkpoints SET before_month = '2026-07-01' WHERE chain = 0", [(0, 3)]),
     ("UPDATE audit_checkpoints SET signed_off_by = 'Eve' WHERE chain = 1", [(1, 1)]),
     ("UPDATE audit_checkpoints SET signed_off_at = now() + interval '1 hour' WHERE chain = 1", [(1, 1)]),
+    ("UPDATE audit_checkpoints SET verified = false WHERE chain = 0", [(0, 3)]),
     ("UPDATE audit_checkpoints SET seal = '\\x00' WHERE chain = 0", [(0, 3)]),
     ("DELETE FROM audit_checkpoints WHERE chain = 0", [(0, 1)]),
     ("DELETE FROM audit_checkpoints WHERE chain = 1", [(1, 1)]),
