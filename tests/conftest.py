@@ -31,6 +31,15 @@ def pytest_report_header() -> str:
     return f"servers: PostgreSQL and Redis from wheels, broker: {broker}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark those that talk to the broker KAFKA names: on another one, only these have anything new to say."""
+    for item in items:
+        fixtures: list[str] = getattr(item, "fixturenames", [])
+        whole_system = item.path.parent.name in ("deploy", "faults") or item.path.name.startswith("test_bench_")
+        if "kafka_server" in fixtures or whole_system or item.get_closest_marker("apache"):
+            item.add_marker("kafka")
+
+
 @pytest.fixture(scope="session")
 def servers_dir() -> Iterator[Path]:
     """Where the servers keep their data and logs; not under pytest's own folder, which other runs lock."""
