@@ -18,7 +18,7 @@ from shared.database import Pool
 from shared.errors import OffersError
 from shared.events.audit_events import AuditEvent
 from shared.topics import AUDIT_EVENTS
-from tests.support.audit import received
+from tests.support.audit import received, tamper
 from tests.support.campaign import add_offer
 from tests.support.deciding import redemption_handler, replies_to, request_record
 from tests.support.requests import redeem
@@ -182,7 +182,7 @@ async def test_the_audit_log_tells_of_decisions_the_service_keeps_no_longer(data
         assert explained.exit_code == 0, (name, explained.output)
         document = json.loads(explained.stdout)
         assert (document["replay"], document["audited"]) == ("equal", True), name
-    await pool.execute("""UPDATE audit_log SET data = jsonb_set(data, '{reply,price_paid}', '"0.00"')""")
+    await tamper(pool, """UPDATE audit_log SET data = jsonb_set(data, '{reply,price_paid}', '"0.00"')""")
     forged = await explain(database_url, requests["accepted"]["request_id"], "--json")
     assert (forged.exit_code, json.loads(forged.stdout)["replay"]) == (1, "different")
 

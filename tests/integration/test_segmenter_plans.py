@@ -12,7 +12,6 @@ from shared.histories import _queries as histories
 from shared.outbox import _queries as outbox
 from tests.support.plans import Plan, fill, plan_of
 
-NOW = datetime.now(UTC)
 BATCH = 50
 OPERATORS = [uuid4() for _ in range(3)]
 
@@ -29,19 +28,19 @@ async def add_offers(pool: Pool, count: int) -> list[UUID]:
 async def batch_plans(pool: Pool, offers: list[UUID]) -> dict[str, Plan]:
     """Each query of a batch of topups, on BATCH users, by its name."""
     ids = sorted(row["id"] for row in await pool.fetch("SELECT id FROM users LIMIT $1", BATCH))
-    new = [uuid4() for _ in ids]
+    new, now = [uuid4() for _ in ids], datetime.now(UTC)
     topups = [new, ids, [OPERATORS[0]] * BATCH, ["topup"] * BATCH, [Decimal(10)] * BATCH, ["succeeded"] * BATCH]
     pairs = [[offers[0]] * BATCH, ids]
-    soon = NOW + timedelta(days=1, minutes=5)
+    soon = now + timedelta(days=1, minutes=5)
     wanted: dict[str, tuple[str, tuple[object, ...]]] = {
         "lock_users": (segmenter.lock_users, (ids,)),
         "add_users": (segmenter.add_users, (new,)),
         "load_members": (segmenter.load_members, (ids, None)),
-        "store_topups": (segmenter.store_topups, (*topups, [NOW] * BATCH, new)),
+        "store_topups": (segmenter.store_topups, (*topups, [now] * BATCH, new)),
         "find_foreign_topups": (segmenter.find_foreign_topups, (new, ids)),
         "load_role_holders": (segmenter.load_role_holders, (ids, ["client"])),
         "load_named": (segmenter.load_named, (ids, offers)),
-        "upsert_members": (segmenter.upsert_members, (*pairs, [NOW] * BATCH, [1] * BATCH)),
+        "upsert_members": (segmenter.upsert_members, (*pairs, [now] * BATCH, [1] * BATCH)),
         "delete_members": (segmenter.delete_members, tuple(pairs)),
         "load_transactions": (histories.load_transactions, (ids,)),
         "take": (outbox.take, (["segments.changed"], 500)),
