@@ -23,6 +23,9 @@ pytest.register_assert_rewrite("tests.support")
 
 TEMPLATE = "offers_template"
 KAFKA = os.environ.get("KAFKA") or "embedded"
+WITH_A_BROKER_OF_THEIR_OWN = frozenset(
+    ("test_sample.py", "test_bench_audit.py", "test_bench_redemption.py", "test_bench_segmenter.py")
+)
 
 
 def pytest_report_header() -> str:
@@ -35,8 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark those that talk to the broker KAFKA names: on another one, only these have anything new to say."""
     for item in items:
         fixtures: list[str] = getattr(item, "fixturenames", [])
-        whole_system = item.path.parent.name in ("deploy", "faults") or item.path.name.startswith("test_bench_")
-        if "kafka_server" in fixtures or whole_system or item.get_closest_marker("apache"):
+        own_broker = item.path.parent.name == "faults" or item.path.name in WITH_A_BROKER_OF_THEIR_OWN
+        if "kafka_server" in fixtures or own_broker or item.get_closest_marker("apache"):
             item.add_marker("kafka")
 
 
@@ -109,6 +112,15 @@ async def _database(server: PostgresServer, template: str) -> AsyncIterator[str]
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await connection.close()
+
+
+@pytest.fixture(scope="module")
+async def unchanged(postgres: PostgresServer) -> AsyncIterator[Pool]:
+    """A pool on a migrated database that a module's tests share, and leave as it was."""
+    async for url in _database(postgres, TEMPLATE):
+        settings = DatabaseSettings(database_url=url, database_pool_size_max=10)
+        async with create_pool(settings, "test") as opened:
+            yield opened
 
 
 @pytest.fixture

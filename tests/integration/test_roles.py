@@ -95,17 +95,17 @@ async def acting_as(pool: Pool, role: str) -> AsyncIterator[Connection]:
 
 
 @pytest.mark.parametrize(("role", "file", "name"), QUERIES)
-async def test_a_role_may_run_every_query_of_its_service(pool: Pool, role: str, file: str, name: str) -> None:
+async def test_a_role_may_run_every_query_of_its_service(unchanged: Pool, role: str, file: str, name: str) -> None:
     sql = getattr(Queries(ROOT / file), name)
-    async with acting_as(pool, role) as connection:
+    async with acting_as(unchanged, role) as connection:
         if name in ("open_decision_period", "drop_decision_periods", "start_preview"):
             return  # They run below, and in the sample campaign: planning them is no proof.
         await connection.execute(f"EXPLAIN (GENERIC_PLAN) {sql}")
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_role_may_write_what_is_its_own_and_nothing_else(pool: Pool, role: str) -> None:
-    rows = await pool.fetch(
+async def test_a_role_may_write_what_is_its_own_and_nothing_else(unchanged: Pool, role: str) -> None:
+    rows = await unchanged.fetch(
         "SELECT t.name, has_any_column_privilege($1, t.name, 'INSERT') AS i,"
         " has_any_column_privilege($1, t.name, 'UPDATE') AS u, has_table_privilege($1, t.name, 'DELETE') AS d,"
         " has_table_privilege($1, t.name, 'TRUNCATE') AS t, has_table_privilege($1, t.name, 'TRIGGER') AS g"
@@ -118,8 +118,8 @@ async def test_a_role_may_write_what_is_its_own_and_nothing_else(pool: Pool, rol
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_role_may_read_what_its_service_asks_for(pool: Pool, role: str) -> None:
-    rows = await pool.fetch(
+async def test_a_role_may_read_what_its_service_asks_for(unchanged: Pool, role: str) -> None:
+    rows = await unchanged.fetch(
         "SELECT t.name FROM unnest($2::text[]) AS t (name) WHERE NOT has_any_column_privilege($1, t.name, 'SELECT')",
         role,
         TABLES,
@@ -127,8 +127,8 @@ async def test_a_role_may_read_what_its_service_asks_for(pool: Pool, role: str) 
     assert {row["name"] for row in rows} == UNREAD[role]
 
 
-async def test_every_table_is_looked_at_here(pool: Pool) -> None:
-    rows = await pool.fetch(
+async def test_every_table_is_looked_at_here(unchanged: Pool) -> None:
+    rows = await unchanged.fetch(
         "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
         " AND NOT relispartition AND relname <> 'alembic_version'"
     )
@@ -175,9 +175,8 @@ async def test_every_table_is_looked_at_here(pool: Pool) -> None:
         *((role, "CREATE FUNCTION own() RETURNS integer LANGUAGE sql AS 'SELECT 1'") for role in ROLES),
     ],
 )  # fmt: skip
-async def test_what_belongs_to_others_is_refused(pool: Pool, role: str, statement: str) -> None:
-    await add_offer(pool)
-    async with acting_as(pool, role) as connection:
+async def test_what_belongs_to_others_is_refused(unchanged: Pool, role: str, statement: str) -> None:
+    async with acting_as(unchanged, role) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
 
