@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, TypeAdapter
 
@@ -29,6 +29,9 @@ from shared.settings import (
 from shared.subscriptions import Subscriptions
 from shared.topics import AUDIT_EVENTS
 
+TRANSACTIONS: Final = 2
+"""While PostgreSQL stores one batch, another is chained; of two batches of one chain the second waits."""
+
 
 class AuditBatchSettings(BatchSettings):
     """How many events are stored at once."""
@@ -53,6 +56,7 @@ def wire(settings: AuditSettings, pool: Pool, publisher: Publisher) -> Subscript
         publisher=publisher,
         settings=settings,
         batching=settings,
+        transactions=TRANSACTIONS,
     )
 
     @broker.take(consumer, AUDIT_EVENTS)

@@ -114,6 +114,8 @@ def _exact(value: object) -> object:
         return value
     # Most items are texts: not calling for each of them halves the time of hashing.
     if isinstance(value, dict):
+        if _WRITTEN_AS_IS.issuperset(map(type, value.values())):
+            return value
         return {key: item if type(item) in _WRITTEN_AS_IS else _exact(item) for key, item in value.items()}
     if isinstance(value, list):
         return [item if type(item) in _WRITTEN_AS_IS else _exact(item) for item in value]

@@ -4,7 +4,9 @@ An event stands in the chain of the Kafka partition it came from. The lock on a 
 chain whole when two workers hold the same partition for a moment.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 
 from services.audit.chain import Entry, Head, canonical_json, link
@@ -29,6 +31,7 @@ class AuditHandler:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._turn = asyncio.Lock()
 
     async def __call__(self, received: Batch) -> list[Outgoing]:
         """Append a batch's new events to their chains; nothing follows from it.
@@ -37,8 +40,11 @@ class AuditHandler:
             ValueError, asyncpg.DataError: if an event's data can't be stored as JSON.
         """
         chains = sorted({item.record.partition for item in received})
-        async with self._pool.acquire() as connection, connection.transaction():
-            heads, recorded_at = await lock_chains(connection, chains)
+        async with AsyncExitStack() as opened:
+            async with self._turn:  # So that of two batches of one chain the first goes first.
+                connection = await opened.enter_async_context(self._pool.acquire())
+                await opened.enter_async_context(connection.transaction())
+                heads, recorded_at = await lock_chains(connection, chains)
             earliest = min(item.message.occurred_at for item in received)
             since = min(earliest, recorded_at) - CLOCKS_APART_MAX
             stored = await find_stored(connection, (item.message.event_id for item in received), since)
