@@ -118,17 +118,31 @@ def _as_json(found: Found) -> dict[str, Any]:
     }
 
 
+def _words(document: dict[str, Any] | None) -> str:
+    """The fields that say something, those of inner objects among them: "code TEN, quantity 1"."""
+    words = []
+    for name, value in (document or {}).items():
+        if isinstance(value, dict):
+            words.append(_words(value))
+        elif value not in (None, []):
+            text = value if isinstance(value, str) else orjson.dumps(value).decode()
+            words.append(f"{name.replace('_', ' ')} {text}")
+    return ", ".join(words)
+
+
 def _show(found: Found) -> None:
     show_reply(RedemptionReply.model_validate_json(found.stored.reply))
     facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
     known = {
-        "asked": found.stored.request.decode(),
-        "known then": found.stored.inputs,
-        "the offer then": None if found.definition is None else orjson.dumps(found.definition).decode(),
+        "asked": _words(orjson.loads(found.stored.request)),
+        "known then": _words(orjson.loads(found.stored.inputs or "null")),
+        "the offer then": _words(found.definition),
         "in the audit log": "yes" if found.audited else "not, or not yet",
     }
     for name, value in known.items():
-        if value is not None:
+        if value:
             facts.add_row(Text(name, style="dim"), Text(value))
     console.print(facts)
     if found.differences is None:
