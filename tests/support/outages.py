@@ -22,7 +22,9 @@ from shared.events.topups import TopupEvent
 from tests.support.metrics import until_true
 
 PACE_S = 0.02
-PATIENCE = 60
+AGAIN_S = 0.5
+PATIENCE = 300
+"""An outage may last some minutes, and a client without a broker says so at once."""
 
 
 @asynccontextmanager
@@ -78,7 +80,7 @@ class Traffic:
                 self.replies.append(await self.client.send(request, timeout_s=3))
                 return
             except (RequestTimeout, DeliveryError):
-                continue
+                await asyncio.sleep(AGAIN_S)
         raise AssertionError(f"request {request.request_id} was never answered")
 
     async def _publish(self) -> None:
@@ -102,5 +104,5 @@ class Traffic:
                 async with asyncio.timeout(3):
                     return await self.events.topup(event)
             except (DeliveryError, TimeoutError):
-                continue
+                await asyncio.sleep(AGAIN_S)
         raise AssertionError(f"topup {event.topup_id} was never taken")
