@@ -42,10 +42,12 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """How far the checks go: days decisions are kept, and how many rows are checked without sampling."""
+    """How far the checks go: days decisions are kept, and how many rows are checked without sampling. `say` is told
+    how far the longest of them is."""
 
     retention_days: int = 90
     full_max: int = FULL_MAX
+    say: Callable[[str], None] = lambda text: None
 
 
 Progress = Callable[[Check], None]
@@ -117,7 +119,12 @@ async def _check_members(connection: Connection, scope: Scope) -> Check:
 
 async def _check_audit(connection: Connection, scope: Scope) -> Check:
     breaches = await _find(connection, 5, _queries.find_unaudited_redemptions)
-    chains = await verify_chains(connection)
+    chains = await verify_chains(
+        connection,
+        progress=lambda found: scope.say(
+            f"audit chains: {found.rows:,} of about {max(found.rows, found.rows_expected):,} events"
+        ),
+    )
     for link in chains.broken:
         row = f"chain {link.chain}, sequence {link.sequence}"
         if link.event_id is not None:

@@ -41,9 +41,9 @@ def verify(
 
 async def _verify(settings: VerificationSettings, wait_s: float) -> list[Check]:
     connection = await connect(settings)
-    scope = Scope(retention_days=settings.decision_retention_days)
     try:
         with Console(stderr=True).status("checking the invariants …") as status:
+            scope = Scope(settings.decision_retention_days, say=status.update)
             return await verify_settled(
                 connection, wait_s, scope, lambda check: status.update(f"checked: {check.title} …")
             )

@@ -254,6 +254,12 @@ async def test_beyond_the_full_size_a_sample_is_checked(campaign: Campaign) -> N
     assert 100 < len(await campaign.check(SMALL)) < 1_000
 
 
+async def test_the_longest_check_tells_how_far_it_is(campaign: Campaign) -> None:
+    said: list[str] = []
+    await campaign.check(Scope(say=said.append))
+    assert said[-1].startswith("audit chains: 3 of about ")
+
+
 async def test_what_is_on_its_way_is_waited_for(campaign: Campaign) -> None:
     await tamper(campaign.pool, "DELETE FROM audit_log WHERE sequence = 3")
     await campaign.pool.execute(
