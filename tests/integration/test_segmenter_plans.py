@@ -45,7 +45,8 @@ async def batch_plans(pool: Pool, offers: list[UUID]) -> dict[str, Plan]:
         "load_transactions": (histories.load_transactions, (ids,)),
         "take": (outbox.take, (["segments.changed"], 500)),
         "lock_lapsed": (segmenter.lock_lapsed, (1_000,)),
-        "find_lapsing": (segmenter.find_lapsing, (soon, soon + timedelta(minutes=1))),
+        # So short that hardly anybody's ends then: what is found costs a page each, and is more among more users.
+        "find_lapsing": (segmenter.find_lapsing, (soon, soon + timedelta(seconds=1))),
         "seconds_to_next_lapse": (segmenter.seconds_to_next_lapse, ()),
         "next_users": (segmenter.next_users, (ids[-1], BATCH)),
     }
