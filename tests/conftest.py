@@ -23,9 +23,7 @@ pytest.register_assert_rewrite("tests.support")
 
 TEMPLATE = "offers_template"
 KAFKA = os.environ.get("KAFKA") or "embedded"
-WITH_A_BROKER_OF_THEIR_OWN = frozenset(
-    ("test_sample.py", "test_bench_audit.py", "test_bench_redemption.py", "test_bench_segmenter.py")
-)
+WITH_A_BROKER_OF_THEIR_OWN = frozenset(("test_sample.py", "test_bench_redemption.py"))
 
 
 def pytest_report_header() -> str:
