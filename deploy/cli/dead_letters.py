@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from deploy.cli.interruption import EXIT_INTERRUPTED
 from deploy.cli.operations import ServiceName
 from deploy.cli.options import Json
 from deploy.cli.rendering import console, moment
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from deploy.dead_letters import DeadLetter, Listing, Wanted
     from deploy.dead_letters.replaying import Progress as Told
 
-EXIT_INTERRUPTED = 130
 VALUE_CHARS_SHOWN = 120
 NOT_UTF8 = "base64:"
 
