@@ -4,13 +4,13 @@ The rows are in PostgreSQL's own binary form beforehand, so that the client does
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from statistics import median
 from typing import Final
 
 from deploy.bench.backlog import Stalled
+from deploy.bench.binary import encoded, store
 from shared.database import Connection
 from shared.sqlfile import load_queries
 
@@ -35,9 +35,7 @@ async def read_rows(connection: Connection, count: int, batch_records: int) -> l
     batches = []
     for start in range(0, count, batch_records):
         end = min(start + batch_records, count)
-        encoded = BytesIO()
-        await connection.copy_from_query(queries.rows_between, start, end, output=encoded, format="binary")
-        batches.append(RowBatch(end - start, encoded.getvalue()))
+        batches.append(RowBatch(end - start, await encoded(connection, queries.rows_between, start, end)))
     return batches
 
 
@@ -68,8 +66,4 @@ async def _pass(connection: Connection, batches: Sequence[RowBatch]) -> float:
 
 async def _copy(connection: Connection, batches: Sequence[RowBatch]) -> None:
     for batch in batches:
-        await connection.copy_to_table("bench_audit", source=_once(batch.rows), format="binary")
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
+        await store(connection, "bench_audit", batch.rows)

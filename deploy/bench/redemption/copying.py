@@ -4,13 +4,13 @@ The rows are in PostgreSQL's own binary form beforehand, so that the client does
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from statistics import median
 from typing import Final
 
 from deploy.bench.backlog import Stalled
+from deploy.bench.binary import encoded, store
 from deploy.bench.redemption.preparing import queries
 from shared.database import Connection
 
@@ -34,8 +34,8 @@ async def read_rows(connection: Connection, count: int, batch_records: int) -> l
     batches = []
     for start in range(0, count, batch_records):
         end = min(start + batch_records, count)
-        decisions = await _encoded(connection, queries.decisions_between, start, end)
-        redemptions = await _encoded(connection, queries.redemptions_between, start, end)
+        decisions = await encoded(connection, queries.decisions_between, start, end)
+        redemptions = await encoded(connection, queries.redemptions_between, start, end)
         batches.append(RowBatch(end - start, decisions, redemptions))
     return batches
 
@@ -69,15 +69,5 @@ async def _pass(connection: Connection, batches: Sequence[RowBatch]) -> float:
 async def _copy(connection: Connection, batches: Sequence[RowBatch]) -> None:
     for batch in batches:
         async with connection.transaction():
-            await connection.copy_to_table("bench_decisions", source=_once(batch.decisions), format="binary")
-            await connection.copy_to_table("bench_redemptions", source=_once(batch.redemptions), format="binary")
-
-
-async def _encoded(connection: Connection, query: str, start: int, end: int) -> bytes:
-    encoded = BytesIO()
-    await connection.copy_from_query(query, start, end, output=encoded, format="binary")
-    return encoded.getvalue()
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
+            await store(connection, "bench_decisions", batch.decisions)
+            await store(connection, "bench_redemptions", batch.redemptions)
