@@ -8,7 +8,6 @@ from uuid import UUID
 
 from services.admin.models import (
     Audience,
-    Eligibility,
     Member,
     Offer,
     OfferDraft,
@@ -66,14 +65,6 @@ async def update_offer(connection: Connection, offer_id: UUID, draft: OfferDraft
 async def update_status(connection: Connection, offer_id: UUID, status: Status) -> None:
     """Give the offer another status."""
     await connection.execute(_queries.update_status, offer_id, status)
-
-
-async def explain(pool: Pool, offer_id: UUID, user_id: UUID) -> Eligibility | None:
-    """Whether the user may use the offer now, and why; None if there is no such offer."""
-    row = await pool.fetchrow(_queries.explain, offer_id, user_id)
-    if row is None:
-        return None
-    return Eligibility.model_validate({"offer_id": offer_id, "user_id": user_id, **row})
 
 
 async def list_operators(pool: Pool) -> list[Operator]:
