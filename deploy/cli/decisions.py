@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.cli.rendering import console, show_reply
-from services.redemption.ids import REDEMPTION_IDS, named_id
+from shared.named_ids import REDEMPTION_IDS, named_id
 from services.redemption.records import StoredDecision
 from services.redemption.replay import Difference, decision_audited, definition_version, replayed
 from services.redemption.replies import audit_id

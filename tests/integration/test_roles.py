@@ -29,8 +29,11 @@ ROLES: Final = ("offers_redemption", "offers_segmenter", "offers_audit", "offers
 FILES: Final = {
     "offers_redemption": ["services/redemption/queries.sql"],
     "offers_segmenter": ["services/segmenter/queries.sql", "shared/outbox.sql", "shared/histories.sql"],
-    "offers_audit": ["services/audit/queries.sql"],
-    "offers_admin": ["services/admin/queries.sql", "shared/outbox.sql", "shared/histories.sql"],
+    "offers_audit": ["services/audit/queries.sql", "shared/audit_log/queries.sql"],
+    "offers_admin": [
+        *("services/admin/queries.sql", "services/admin/judging.sql"),
+        *("shared/outbox.sql", "shared/histories.sql", "shared/audit_log/queries.sql"),
+    ],
     "offers_reader": ["deploy/verification.sql", "deploy/cli/queries.sql"],
 }
 QUERIES: Final = [
@@ -72,10 +75,7 @@ UNREAD: Final = {
         *("operators", *AUDIT),
     },
     "offers_audit": set(TABLES) - AUDIT,
-    "offers_admin": {
-        *("offer_segment_rebuilds", "offer_definitions", "redemption_decisions", "decision_periods"),
-        *("audit_log", "audit_chains", "audit_checkpoints"),
-    },
+    "offers_admin": {"offer_segment_rebuilds", "decision_periods", "audit_chains", "audit_checkpoints"},
     "offers_reader": {"outbox", "api_tokens"},
 }
 """What each role may not read."""
@@ -164,7 +164,8 @@ async def test_every_table_is_looked_at_here(unchanged: Pool) -> None:
         ("offers_admin", "UPDATE offers SET definition_version = 1"),
         ("offers_admin", "DELETE FROM offers"),
         ("offers_admin", "INSERT INTO api_tokens (name, role, token_hash) VALUES ('a', 'admin', '')"),
-        ("offers_admin", "SELECT FROM audit_log"),
+        ("offers_admin", "INSERT INTO audit_log SELECT FROM audit_log"),
+        ("offers_admin", "DELETE FROM redemption_decisions"),
         ("offers_admin", "UPDATE offer_definitions SET definition = '{}'"),
         ("offers_reader", "SELECT FROM api_tokens"),
         ("offers_reader", "UPDATE offers SET usage_count = 0"),
