@@ -13,6 +13,7 @@ from services.admin.operators import operator_routes
 from services.admin.pages import page_routes
 from services.admin.pages.assets import asset_files
 from services.admin.pages.rendering import Pages
+from services.admin.user_api import user_routes
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
 from shared.errors import DeliveryError
@@ -62,6 +63,7 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
         reading_routes(pool, access),
         writing_routes(pool, access, relay),
         operator_routes(pool, access),
+        user_routes(pool, access),
         *page_routes(pages),
     ):
         api.include_router(routes)

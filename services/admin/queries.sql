@@ -179,27 +179,6 @@ WHERE NOT EXISTS (
         AND p.supplier_product_mapping_id IS NOT DISTINCT FROM n.supplier_product_mapping_id
 )
 
--- name: explain
--- Whether a user may use an offer now, with each rule's verdict, all as of one instant.
-SELECT
-    o.eligibility_logic,
-    is_user_eligible_for_offer(o.id, $2) AS eligible,
-    offer_allows_user(o.id, $2) AS allowed,
-    nullif(eligibility_valid_until(o.id, $2), 'infinity') AS valid_until,
-    (
-        SELECT coalesce(jsonb_agg(
-            jsonb_build_object(
-                'rule_key', e.rule_key, 'rule_type', e.rule_type, 'passed', e.passed,
-                'required', e.required, 'actual', e.actual, 'valid_until', nullif(e.valid_until, 'infinity'),
-                'missing', e.missing
-            ) ORDER BY e.place
-        ), '[]')
-        FROM explain_eligibility(o.id, $2) WITH ORDINALITY
-            AS e (rule_key, rule_type, passed, required, actual, valid_until, missing, place)
-    ) AS rules
-FROM offers AS o
-WHERE o.id = $1
-
 -- name: list_operators
 -- Every operator that has a name.
 SELECT o.id, o.name, o.updated_at FROM operators AS o ORDER BY o.name, o.id

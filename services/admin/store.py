@@ -8,7 +8,6 @@ from uuid import UUID
 
 from services.admin.models import (
     Audience,
-    Eligibility,
     Member,
     Offer,
     OfferDraft,
@@ -71,14 +70,6 @@ async def update_status(connection: Connection, offer_id: UUID, status: Status) 
 async def delete_draft(source: Connection | Pool, offer_id: UUID, owner: str) -> None:
     """Forget somebody's draft of the offer, if there is one."""
     await source.execute(_queries.delete_draft, offer_id, owner)
-
-
-async def explain(pool: Pool, offer_id: UUID, user_id: UUID) -> Eligibility | None:
-    """Whether the user may use the offer now, and why; None if there is no such offer."""
-    row = await pool.fetchrow(_queries.explain, offer_id, user_id)
-    if row is None:
-        return None
-    return Eligibility.model_validate({"offer_id": offer_id, "user_id": user_id, **row})
 
 
 async def list_operators(pool: Pool) -> list[Operator]:
