@@ -41,7 +41,7 @@ async def judge_offer(source: Source, offer_id: UUID, user_id: UUID, at: datetim
 
 async def judge_rules(source: Source, wanted: Trial) -> Verdict:
     """How rules that are stored nowhere judge a user."""
-    rules = [rule.model_dump(mode="json") for rule in wanted.rules]
+    rules = [rule.model_dump(mode="json") for rule in wanted.enabled_rules]
     row = await source.fetchrow(
         _queries.judge_rules,
         rules,
