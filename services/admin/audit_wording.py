@@ -16,6 +16,7 @@ from services.admin.phrases import counted, humanised, listed, moment_text, mone
 from services.admin.wording import Operators, reason_text
 from shared.audit_log.records import FoundEvent
 from shared.audit_log.views import event_json
+from shared.events.fields import rfc3339
 
 _TITLES: Final[Mapping[str, str]] = {
     "redemption.accepted": "Redemption accepted",
@@ -222,4 +223,8 @@ def _loaded(text: str) -> dict[str, Any]:
 
 def _raw(event: FoundEvent, data: Mapping[str, Any]) -> str:
     shown = event_json(event) | {"data": data or event.data}
-    return json.dumps(shown, indent=2, ensure_ascii=False, default=str)
+    return json.dumps(shown, indent=2, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: object) -> str:
+    return rfc3339(value) if isinstance(value, datetime) else str(value)

@@ -120,7 +120,8 @@ def _item(item: Any, operators: Operators) -> str:
     params = item.get("params")
     if "rule_type" in item and isinstance(params, dict):
         sentence = rule_sentence(str(item["rule_type"]), params, operators)
-        return f"{sentence} – {item['description']}" if item.get("description") else sentence
+        told = f"{sentence} – {item['description']}" if item.get("description") else sentence
+        return f"{told} (switched off)" if item.get("enabled") is False else told
     return ", ".join(_terms(item))
 
 

@@ -51,8 +51,8 @@ def rule_sentence(rule_type: str, params: Params, operators: Operators) -> str:
 
 
 def rules_sentence(logic: str, rules: Iterable[AnyForm], operators: Operators) -> str:
-    """Whom some rules together let in: "Users with all of: …; and …"."""
-    parts = [rule_sentence(*_type_and_params(rule), operators) for rule in rules]
+    """Whom some rules together let in, those switched off left out: "Users with all of: …; and …"."""
+    parts = [rule_sentence(*_type_and_params(rule), operators) for rule in rules if _enabled(rule)]
     if not parts:
         return "Everybody: there are no rules"
     if len(parts) == 1:
@@ -203,6 +203,10 @@ def _type_and_params(rule: AnyForm) -> tuple[str, Params]:
     if isinstance(rule, StoredRule):
         return rule.rule_type, rule.params
     return rule.rule_type, rule.params.model_dump()
+
+
+def _enabled(rule: AnyForm) -> bool:
+    return rule.get("enabled") is not False if isinstance(rule, Mapping) else rule.enabled
 
 
 def _param(params: Params, name: str) -> object:

@@ -1,6 +1,7 @@
 """Every refusal of the admin API is problem details: wrong input, wrong caller, wrong time, broken server."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -39,12 +40,12 @@ async def client(pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
 def routes_of(pool: Pool) -> list[tuple[str, str]]:
     """Every method and path of the application, ids filled in."""
     found = [
-        (method, route.path.format(offer_id=NOBODY, user_id=NOBODY, operator_id=NOBODY))
+        (method, re.sub(r"\{\w+\}", str(NOBODY), route.path))
         for route in _flat(admin_api(pool).routes)
         for method in route.methods or ()
         if route.include_in_schema
     ]
-    assert len(found) == 16
+    assert len(found) >= 22
     return found
 
 

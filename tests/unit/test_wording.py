@@ -151,6 +151,12 @@ def test_rules_together_say_whether_all_or_one_must_pass(
         assert rules_sentence(logic, form, {}) == sentence
 
 
+def test_rules_that_are_switched_off_let_nobody_in_or_out() -> None:
+    assert rules_sentence("all", [TOPUPS, RECENT | {"enabled": False}], {}) == "Users with at least 2 topups"
+    off = StoredRule(description="", enabled=False, **TOPUPS)
+    assert rules_sentence("any", [off], {}) == "Everybody: there are no rules"
+
+
 def test_every_reason_has_its_words() -> None:
     assert reason_text("per_user_limit_reached") == "The user has used the offer as often as one user may"
     assert {reason for reason in get_args(Reason) if "_" in reason_text(reason)} == set()
