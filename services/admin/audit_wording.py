@@ -13,7 +13,15 @@ from uuid import UUID
 
 from services.admin.offer_changes import Change, changes_of
 from services.admin.phrases import counted, humanised, listed, moment_text, money_text, plain_text
-from services.admin.wording import Operators, reason_text
+from services.admin.wording import (
+    Operators,
+    discount_text,
+    limits_text,
+    measure_text,
+    reason_text,
+    sentence_of_terms,
+    window_text,
+)
 from shared.audit_log.records import FoundEvent
 from shared.audit_log.views import event_json
 from shared.events.fields import rfc3339
@@ -110,6 +118,14 @@ def decision_facts(
     return [Fact(label, str(text)) for label, text in facts if text not in (None, "")]
 
 
+def terms_then(offer: Mapping[str, Any]) -> str:
+    """The terms of the version of an offer that a decision was made by."""
+    given = discount_text(str(offer.get("discount_type")), offer.get("discount_value"))
+    window = window_text(_instant(offer.get("starts_at")), _instant(offer.get("ends_at")))
+    often = limits_text(offer.get("per_user_limit"), offer.get("total_usage_limit"))
+    return sentence_of_terms(given, str(offer.get("apply_to")), window, often)
+
+
 def judged_rules(reply: Mapping[str, Any]) -> list[JudgedRule]:
     """The explanation of a reply."""
     explanation = reply.get("explanation")
@@ -118,8 +134,8 @@ def judged_rules(reply: Mapping[str, Any]) -> list[JudgedRule]:
         JudgedRule(
             name=str(result.get("rule_key") or humanised(str(result.get("rule_type", "")))),
             passed=result.get("passed") is True,
-            required=_measure(result.get("required")),
-            actual=_measure(result.get("actual")),
+            required=measure_text(result.get("required"), str(result.get("rule_type"))),
+            actual=measure_text(result.get("actual"), str(result.get("rule_type"))),
             missing=str(result.get("missing") or ""),
         )
         for result in results
@@ -195,17 +211,16 @@ def _money(amount: object) -> str | None:
 
 
 def _moment(text: object) -> str | None:
+    instant = _instant(text)
+    return moment_text(instant) if instant else None if text is None else str(text)
+
+
+def _instant(text: object) -> datetime | None:
     try:
-        return moment_text(datetime.fromisoformat(text)) if isinstance(text, str) else None
+        instant = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
-        return str(text)
-
-
-def _measure(value: object) -> str:
-    """A number or an amount; decimal strings are money."""
-    if value is None:
-        return "—"
-    return money_text(value) if isinstance(value, str) else plain_text(value)
+        return None
+    return instant if instant and instant.tzinfo else None
 
 
 def _part(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

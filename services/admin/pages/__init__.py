@@ -4,10 +4,12 @@ from collections.abc import Iterable
 
 from fastapi import APIRouter
 
+from services.admin.pages.history import history_pages
 from services.admin.pages.offers import offer_routes
 from services.admin.pages.rendering import Pages
+from services.admin.pages.users import user_pages
 
 
 def page_routes(pages: Pages) -> Iterable[APIRouter]:
     """The routes of every area."""
-    return (offer_routes(pages),)
+    return (offer_routes(pages), user_pages(pages), history_pages(pages))

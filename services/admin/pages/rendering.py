@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from services.admin.access import Access
 from services.admin.pages.assets import asset_url
+from services.admin.wording import measure_text, reason_text
 from shared.database import Pool
 from shared.http.problems import Refused
 from shared.outbox import OutboxRelay
@@ -79,6 +80,7 @@ def create_environment() -> Environment:
     )
     environment.globals |= {"asset": asset_url, "icon": icon}
     environment.filters |= {"money": money, "number": number, "percent": percent, "moment": moment}
+    environment.filters |= {"measure": measure_text, "reason": reason_text}
     return environment
 
 
