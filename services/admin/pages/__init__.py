@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 from fastapi import APIRouter
 
+from services.admin.pages.editor import editor_routes
 from services.admin.pages.offers import offer_routes
 from services.admin.pages.rendering import Pages
 
 
 def page_routes(pages: Pages) -> Iterable[APIRouter]:
     """The routes of every area."""
-    return (offer_routes(pages),)
+    return offer_routes(pages), editor_routes(pages)
