@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic import Field
 
 from services.admin.access import Access
 from services.admin.api import preview_routes, reading_routes, writing_routes
@@ -37,13 +38,19 @@ log = get_logger(__name__)
 class AdminSettings(DatabaseSettings, KafkaSettings, HttpSettings):
     """What the admin service reads from the environment."""
 
+    reach_confirm_percent: int = Field(
+        default=50, ge=0, le=100, description="publishing to more of the known users asks again"
+    )
+
 
 def create_relay(pool: Pool, publisher: Publisher) -> OutboxRelay:
     """Publishes what changes of offers leave in the outbox."""
     return OutboxRelay(pool, publisher, [OFFERS_CHANGED, AUDIT_EVENTS])
 
 
-def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int = 2) -> FastAPI:
+def create_api(
+    pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int = 2, reach_confirm_percent: int = 50
+) -> FastAPI:
     """The service's HTTP application; at most `previews_max` previews, of two connections each, run at once."""
     api = FastAPI(
         title="Offers admin",
@@ -56,7 +63,7 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
     api.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     access = Access(pool)
     reach = Reach(pool, previews_max)
-    pages = Pages(pool, relay, access, reach)
+    pages = Pages(pool, relay, access, reach, reach_confirm_percent)
     install_problems(api, pages.problem)
     api.mount("/assets", asset_files())
     for routes in (
@@ -88,7 +95,8 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await publisher.start()
         try:
             relay = create_relay(pool, publisher)
-            api = create_api(pool, relay, kafka_probe(settings), max(1, settings.database_pool_size_max // 3))
+            previews_max = max(1, settings.database_pool_size_max // 3)
+            api = create_api(pool, relay, kafka_probe(settings), previews_max, settings.reach_confirm_percent)
             async with background(relay.run()), serving(api, settings) as running:
                 ready()
                 await run_until(stop, running)

@@ -6,9 +6,10 @@ from fastapi import APIRouter
 
 from services.admin.pages.editor import editor_routes
 from services.admin.pages.offers import offer_routes
+from services.admin.pages.publishing import publishing_routes
 from services.admin.pages.rendering import Pages
 
 
 def page_routes(pages: Pages) -> Iterable[APIRouter]:
     """The routes of every area."""
-    return offer_routes(pages), editor_routes(pages)
+    return publishing_routes(pages), editor_routes(pages), offer_routes(pages)

@@ -111,6 +111,8 @@ class Pages:
     relay: OutboxRelay
     access: Access
     reach: Reach
+    reach_confirm_percent: int
+    """Publishing to a greater share of the known users asks again."""
 
     def render(
         self,
