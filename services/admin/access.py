@@ -91,6 +91,10 @@ class Access:
         """Take the session from the browser."""
         drop_session_cookie(response, self.is_https(request.scope))
 
+    async def aclose(self) -> None:
+        """Let go of what it holds open."""
+        await self.logins.aclose()
+
     def require_own_origin(self, request: Request) -> None:
         """Refuse what a browser says that another site made it send.
 
@@ -103,7 +107,10 @@ class Access:
             _refuse_forged("the request comes from another site")
 
     def _is_own(self, origin: str, request: Request) -> bool:
-        found = urlsplit(origin.lower())
+        try:
+            found = urlsplit(origin.lower())
+        except ValueError:
+            return False
         if self._origin is not None:
             return (found.scheme, found.netloc) == (self._origin.scheme, self._origin.netloc)
         return found.scheme in ("http", "https") and found.netloc == request.headers.get("host", "").lower()

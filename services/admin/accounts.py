@@ -75,13 +75,13 @@ async def list_users(pool: Pool) -> list[AdminUser]:
 async def find_user(pool: Pool | Connection, user_id: UUID) -> AdminUser | None:
     """One user."""
     row = await pool.fetchrow(_queries.find_user, user_id)
-    return row and _user(row)
+    return _user(row) if row is not None else None
 
 
 async def find_user_named(pool: Pool | Connection, name: str) -> AdminUser | None:
     """One user by name, in any case."""
     row = await pool.fetchrow(_queries.find_user_named, name)
-    return row and _user(row)
+    return _user(row) if row is not None else None
 
 
 async def create_user(
@@ -134,25 +134,6 @@ async def change_user(
         changes = _changes(before, role, was_disabled, disabled, hashed)
         await announce(connection, "admin.updated", user_id, before.name, changes, caller)
         return await _stored(connection, user_id)
-
-
-async def change_own_password(
-    connection: Connection, passwords: Passwords, caller: Caller, current: str, new: str
-) -> AdminUser | AccountRefusal:
-    """Change the caller's own password, which they prove to know. All their sessions end."""
-    assert caller.session is not None, "who has no session has no password"
-    user_id = caller.session.user_id
-    row = await connection.fetchrow(_queries.find_password, user_id)
-    if row is None:
-        return UserNotFound()
-    if not await passwords.fits(row["password_hash"], current):
-        return WrongPassword()
-    return await change_user(connection, passwords, user_id, Change(password=new), row["version"], caller)
-
-
-async def end_sessions(pool: Pool, user_id: UUID) -> None:
-    """Sign a user out everywhere."""
-    await pool.execute(_queries.end_sessions, user_id)
 
 
 def _changes(

@@ -1,13 +1,15 @@
 """Signing in and out: a right name and password, tried not too often, become a session."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from redis.asyncio import Redis
 
+from services.admin.access_models import AdminUser
+from services.admin.accounts import AccountRefusal, Change, WrongPassword, change_user
 from services.admin.attempts import Attempts, AttemptSettings, TooManyAttempts
 from services.admin.passwords import LENGTH_MAX, Passwords
 from shared.database import Pool
+from shared.security import Caller
 from shared.sessions import Session, Sessions, connect_redis
 from shared.settings import RedisSettings, SessionSettings
 from shared.sqlfile import load_queries
@@ -64,10 +66,26 @@ class Logins:
             await self._pool.execute(_queries.end_sessions, session.user_id)
         await self.sessions.end(session.id)
 
-    async def renew(self, old: Session, user_id: UUID, user_version: int) -> Session:
-        """A session in place of the one by which its user was just changed."""
-        await self.sessions.end(old.id)
-        return await self.sessions.start(user_id, user_version)
+    async def change_password(
+        self, caller: Caller, session: Session, current: str, new: str
+    ) -> Session | AccountRefusal | TooManyAttempts:
+        """Change one's own password, which takes the current one: a new session, all those before end."""
+        refused = await self.attempts.begin(caller.name, caller.address)
+        if refused is not None:
+            return refused
+        async with self._pool.acquire() as connection:
+            row = await connection.fetchrow(_queries.find_password, session.user_id)
+            if row is None or not await self.passwords.fits(row["password_hash"], current):
+                return WrongPassword()
+            await self.attempts.succeeded(caller.name, caller.address)
+            change = Change(password=new)
+            changed = await change_user(
+                connection, self.passwords, session.user_id, change, row["version"], caller
+            )
+        if not isinstance(changed, AdminUser):
+            return changed
+        await self.sessions.end(session.id)
+        return await self.sessions.start(changed.id, changed.version)
 
     async def aclose(self) -> None:
         """Disconnect from Redis."""

@@ -34,4 +34,4 @@ async def revoke_token(connection: Connection, token_id: UUID, caller: Caller) -
             row = await connection.fetchrow(_queries.revoke_token, token_id)
             assert row is not None
             await announce(connection, "token.revoked", token_id, row["name"], {"revoked": (False, True)}, caller)
-    return row and Token.model_validate(dict(row))
+    return Token.model_validate(dict(row)) if row is not None else None

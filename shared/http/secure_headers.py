@@ -1,7 +1,7 @@
 """What browsers are told with every answer: load nothing from elsewhere, show it in no frame, keep no copy."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
@@ -21,7 +21,7 @@ _ALWAYS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_HTTPS_ONLY: Final = "max-age=31536000; includeSubDomains"
+_HTTPS_ONLY: Final = "max-age=31536000"
 
 
 class SecureHeaders:
@@ -55,8 +55,10 @@ class SecuredApi(FastAPI):
     """An application whose every answer has the headers: also the one to an unexpected error, which Starlette gives
     outside all middleware that can be added."""
 
-    reached_by_https: Callable[[Scope], bool] = staticmethod(is_https)
+    def __init__(self, reached_by_https: Callable[[Scope], bool] = is_https, **options: Any) -> None:
+        super().__init__(**options)
+        self._reached_by_https = reached_by_https
 
     def build_middleware_stack(self) -> ASGIApp:
         """The application as the server calls it."""
-        return SecureHeaders(super().build_middleware_stack(), self.reached_by_https)
+        return SecureHeaders(super().build_middleware_stack(), self._reached_by_https)
