@@ -85,7 +85,7 @@ class Sessions:
         """A new session, under an id nobody has seen, of a user who has just proved who they are."""
         session = Session(secrets.token_urlsafe(32), user_id, user_version, self._now())
         kept = orjson.dumps(
-            {"user_id": user_id, "user_version": user_version, "started_at_us": to_us(session.started_at)}
+            {"user_id": str(user_id), "user_version": user_version, "started_at_us": to_us(session.started_at)}
         )
         async with needing_redis():
             await self._redis.set(_key(session.id), kept, px=min(self._idle, self._whole))

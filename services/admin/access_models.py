@@ -114,7 +114,9 @@ class CurrentSession(BaseModel):
     name: str
     role: RoleName
     kind: Literal["token", "user", "command"] = Field(description="a program's token, or somebody who signed in")
-    csrf_token: str | None = Field(description="what writes must carry as X-CSRF-Token; null for tokens, which need none")
+    csrf_token: str | None = Field(
+        description="what writes must carry as X-CSRF-Token; null for tokens, which need none"
+    )
 
 
 class PasswordChange(_Input):

@@ -127,9 +127,9 @@ async def change_user(
         disabled = was_disabled if change.disabled is None else change.disabled
         if (role, disabled, hashed) == (before.role, was_disabled, None):
             return before
-        if before.role == "admin" and not was_disabled and (role != "admin" or disabled):
-            if not await connection.fetchval(_queries.other_admins, user_id):
-                return LastAdmin(before.name)
+        loses_admin = before.role == "admin" and not was_disabled and (role != "admin" or disabled)
+        if loses_admin and not await connection.fetchval(_queries.other_admins, user_id):
+            return LastAdmin(before.name)
         await connection.execute(_queries.update_user, user_id, role, disabled, hashed)
         changes = _changes(before, role, was_disabled, disabled, hashed)
         await announce(connection, "admin.updated", user_id, before.name, changes, caller)

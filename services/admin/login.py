@@ -79,9 +79,7 @@ class Logins:
                 return WrongPassword()
             await self.attempts.succeeded(caller.name, caller.address)
             change = Change(password=new)
-            changed = await change_user(
-                connection, self.passwords, session.user_id, change, row["version"], caller
-            )
+            changed = await change_user(connection, self.passwords, session.user_id, change, row["version"], caller)
         if not isinstance(changed, AdminUser):
             return changed
         await self.sessions.end(session.id)

@@ -16,7 +16,7 @@ def session_id_in(cookies: Mapping[str, str], secure: bool) -> str | None:
 
 
 def set_session_cookie(response: Response, session_id: str, secure: bool) -> None:
-    """Let the browser keep the id until it is closed: out of reach of scripts, and not sent with other sites' writes."""
+    """Let the browser keep the id until it is closed: out of reach of scripts, not sent with what other sites write."""
     name = _SECURE if secure else _PLAIN
     response.set_cookie(name, session_id, path="/", secure=secure, httponly=True, samesite="lax")
 
