@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic import Field
 
-from services.admin.access import Access
+from services.admin.access import Access, AccessSettings
+from services.admin.access_api import admin_user_routes, session_routes, token_routes
 from services.admin.api import preview_routes, reading_routes, writing_routes
 from services.admin.body_limit import BodyLimit
 from services.admin.history_api import history_routes
@@ -14,12 +17,14 @@ from services.admin.operators import operator_routes
 from services.admin.pages import page_routes
 from services.admin.pages.assets import asset_files
 from services.admin.pages.rendering import Pages
+from services.admin.reach import Reach
 from services.admin.user_api import user_routes
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
 from shared.errors import DeliveryError
 from shared.http.probes import Health, Probe, kafka_probe, probe_routes
 from shared.http.problems import install_problems, with_problem_media_type
+from shared.http.secure_headers import SecuredApi
 from shared.http.server import run_until, serving
 from shared.outbox import OutboxRelay
 from shared.service import background
@@ -37,8 +42,12 @@ EXPORTS_MAX: Final = 2
 log = get_logger(__name__)
 
 
-class AdminSettings(DatabaseSettings, KafkaSettings, HttpSettings):
+class AdminSettings(DatabaseSettings, KafkaSettings, HttpSettings, AccessSettings):
     """What the admin service reads from the environment."""
+
+    reach_confirm_percent: int = Field(
+        default=50, ge=0, le=100, description="publishing to more of the known users asks again"
+    )
 
 
 def create_relay(pool: Pool, publisher: Publisher) -> OutboxRelay:
@@ -46,9 +55,17 @@ def create_relay(pool: Pool, publisher: Publisher) -> OutboxRelay:
     return OutboxRelay(pool, publisher, [OFFERS_CHANGED, AUDIT_EVENTS])
 
 
-def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int = 2) -> FastAPI:
+def create_api(
+    pool: Pool,
+    relay: OutboxRelay,
+    kafka: Probe,
+    access: Access,
+    previews_max: int = 2,
+    reach_confirm_percent: int = 50,
+) -> FastAPI:
     """The service's HTTP application; at most `previews_max` previews, of two connections each, run at once."""
-    api = FastAPI(
+    api = SecuredApi(
+        access.is_https,
         title="Offers admin",
         version="1.0.0",
         description="Offers, who may use them, and who could.",
@@ -57,16 +74,19 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
         openapi_url=None,
     )
     api.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
-    access = Access(pool)
-    pages = Pages(pool, relay, access)
+    reach = Reach(pool, previews_max)
+    pages = Pages(pool, relay, access, reach, reach_confirm_percent)
     install_problems(api, pages.problem)
     api.mount("/assets", asset_files())
     for routes in (
         probe_routes(Health(pool, kafka, relay=relay)),
-        preview_routes(pool, access, previews_max),
+        preview_routes(access, reach),
         reading_routes(pool, access),
         writing_routes(pool, access, relay),
         operator_routes(pool, access),
+        admin_user_routes(pool, access, relay),
+        token_routes(pool, access, relay),
+        session_routes(access, relay),
         user_routes(pool, access),
         history_routes(pool, access, EXPORTS_MAX),
         *page_routes(pages),
@@ -77,10 +97,14 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI document of the HTTP API; needs no server."""
-    nowhere = AdminSettings(database_url="postgresql://localhost", kafka_bootstrap_servers="localhost:9092")
+    nowhere = AdminSettings(
+        database_url="postgresql://localhost",
+        kafka_bootstrap_servers="localhost:9092",
+        redis_url="redis://localhost",
+    )
     pool = create_pool(nowhere, SERVICE)
     relay = create_relay(pool, Publisher(nowhere, SERVICE))
-    return with_problem_media_type(create_api(pool, relay, kafka_probe(nowhere)).openapi())
+    return with_problem_media_type(create_api(pool, relay, kafka_probe(nowhere), Access(pool, nowhere)).openapi())
 
 
 async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -91,10 +115,14 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await publisher.start()
         try:
             relay = create_relay(pool, publisher)
-            api = create_api(pool, relay, kafka_probe(settings), max(1, settings.database_pool_size_max // 3))
-            async with background(relay.run()), serving(api, settings) as running:
-                ready()
-                await run_until(stop, running)
+            previews_max = max(1, settings.database_pool_size_max // 3)
+            async with aclosing(Access(pool, settings)) as access:
+                api = create_api(
+                    pool, relay, kafka_probe(settings), access, previews_max, settings.reach_confirm_percent
+                )
+                async with background(relay.run()), serving(api, settings) as running:
+                    ready()
+                    await run_until(stop, running)
             await _relay_rest(relay)
         finally:
             await publisher.stop()

@@ -1,19 +1,23 @@
 """Renders templates: what every page has around it, and how values look."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from services.admin.access import Access
 from services.admin.pages.assets import asset_url
+from services.admin.pages.next_page import login_address
+from services.admin.reach import Reach
 from services.admin.wording import measure_text, reason_text
 from shared.database import Pool
 from shared.http.problems import Refused
@@ -61,6 +65,20 @@ def moment(at: datetime | None) -> Markup:
     )
 
 
+def local_time(value: str | None) -> str:
+    """2026-11-25T08:30:00Z as an input of a date and time takes it, in UTC."""
+    time = (value or "").removesuffix("Z")
+    return time.removesuffix(":00") if time.count(":") > 1 else time
+
+
+def operator_name(value: str | None, operators: Mapping[UUID, str]) -> str:
+    """What people call the operator with an id; the text as it is where it has no name."""
+    try:
+        return operators.get(UUID(value or ""), value or "")
+    except ValueError:
+        return value or ""
+
+
 def icon(name: str, label: str | None = None) -> Markup:
     """An icon of the sprite (deploy/assets names them); for the eye only, unless it has a label."""
     spoken = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
@@ -80,6 +98,7 @@ def create_environment() -> Environment:
     )
     environment.globals |= {"asset": asset_url, "icon": icon}
     environment.filters |= {"money": money, "number": number, "percent": percent, "moment": moment}
+    environment.filters |= {"local": local_time, "operator_name": operator_name}
     environment.filters |= {"measure": measure_text, "reason": reason_text}
     return environment
 
@@ -94,6 +113,9 @@ class Pages:
     pool: Pool
     relay: OutboxRelay
     access: Access
+    reach: Reach
+    reach_confirm_percent: int
+    """Publishing to a greater share of the known users asks again."""
 
     def render(
         self,
@@ -104,12 +126,15 @@ class Pages:
         **values: Any,
     ) -> HTMLResponse:
         """A page, or a part of one, for this caller."""
-        known = {"request": request, "caller": caller, "csrf_token": ""}
+        csrf_token = caller.session.csrf_token if caller and caller.session else ""
+        known = {"request": request, "caller": caller, "csrf_token": csrf_token}
         html = _environment.get_template(template).render(known | values)
         return HTMLResponse(html, status, {"Cache-Control": "no-store"})
 
-    def problem(self, request: Request, refused: Refused) -> HTMLResponse | None:
+    def problem(self, request: Request, refused: Refused) -> Response | None:
         """A page that tells what went wrong; None for programs, and for parts of a page, which show it themselves."""
+        if refused.status is HTTPStatus.UNAUTHORIZED and "authorization" not in request.headers:
+            return _to_login(request, refused)
         is_page = not request.url.path.startswith(_NO_PAGES) and "hx-request" not in request.headers
         if not is_page or "text/html" not in request.headers.get("accept", ""):
             return None
@@ -117,3 +142,13 @@ class Pages:
         response = self.render(request, None, "error.html", refused.status, phrase=phrase, problem=refused.problem)
         response.headers.update(refused.headers or {})
         return response
+
+
+def _to_login(request: Request, refused: Refused) -> Response | None:
+    accepted = request.headers.get("accept", "")
+    if "hx-request" in request.headers:
+        headers = dict(refused.headers or {}) | {"HX-Redirect": login_address(request)}
+        return Response(status_code=refused.status, headers=headers)
+    if request.url.path.startswith(_NO_PAGES) or "json" in accepted or "text/event-stream" in accepted:
+        return None
+    return RedirectResponse(login_address(request), HTTPStatus.SEE_OTHER)
