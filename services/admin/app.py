@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic import Field
 
 from services.admin.access import Access, AccessSettings
 from services.admin.access_api import admin_user_routes, session_routes, token_routes
@@ -15,6 +16,7 @@ from services.admin.operators import operator_routes
 from services.admin.pages import page_routes
 from services.admin.pages.assets import asset_files
 from services.admin.pages.rendering import Pages
+from services.admin.reach import Reach
 from services.admin.user_api import user_routes
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
@@ -39,13 +41,19 @@ log = get_logger(__name__)
 class AdminSettings(DatabaseSettings, KafkaSettings, HttpSettings, AccessSettings):
     """What the admin service reads from the environment."""
 
+    reach_confirm_percent: int = Field(
+        default=50, ge=0, le=100, description="publishing to more of the known users asks again"
+    )
+
 
 def create_relay(pool: Pool, publisher: Publisher) -> OutboxRelay:
     """Publishes what changes of offers leave in the outbox."""
     return OutboxRelay(pool, publisher, [OFFERS_CHANGED, AUDIT_EVENTS])
 
 
-def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, access: Access, previews_max: int = 2) -> FastAPI:
+def create_api(
+    pool: Pool, relay: OutboxRelay, kafka: Probe, access: Access, previews_max: int = 2, reach_confirm_percent: int = 50
+) -> FastAPI:
     """The service's HTTP application; at most `previews_max` previews, of two connections each, run at once."""
     api = SecuredApi(
         access.is_https,
@@ -57,12 +65,13 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, access: Access, pre
         openapi_url=None,
     )
     api.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
-    pages = Pages(pool, relay, access)
+    reach = Reach(pool, previews_max)
+    pages = Pages(pool, relay, access, reach, reach_confirm_percent)
     install_problems(api, pages.problem)
     api.mount("/assets", asset_files())
     for routes in (
         probe_routes(Health(pool, kafka, relay=relay)),
-        preview_routes(pool, access, previews_max),
+        preview_routes(access, reach),
         reading_routes(pool, access),
         writing_routes(pool, access, relay),
         operator_routes(pool, access),
@@ -98,7 +107,8 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
             relay = create_relay(pool, publisher)
             previews_max = max(1, settings.database_pool_size_max // 3)
             async with aclosing(Access(pool, settings)) as access:
-                api = create_api(pool, relay, kafka_probe(settings), access, previews_max)
+                confirm_percent = settings.reach_confirm_percent
+                api = create_api(pool, relay, kafka_probe(settings), access, previews_max, confirm_percent)
                 async with background(relay.run()), serving(api, settings) as running:
                     ready()
                     await run_until(stop, running)

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 from fastapi import APIRouter
 
+from services.admin.pages.editor import editor_routes
 from services.admin.pages.offers import offer_routes
 from services.admin.pages.people import people_routes
+from services.admin.pages.publishing import publishing_routes
 from services.admin.pages.rendering import Pages
 from services.admin.pages.signing_in import account_routes, login_routes
 from services.admin.pages.tokens import token_routes
@@ -14,6 +16,8 @@ from services.admin.pages.tokens import token_routes
 def page_routes(pages: Pages) -> Iterable[APIRouter]:
     """The routes of every area."""
     return (
+        publishing_routes(pages),
+        editor_routes(pages),
         offer_routes(pages),
         login_routes(pages),
         account_routes(pages),
