@@ -52,7 +52,12 @@ def create_relay(pool: Pool, publisher: Publisher) -> OutboxRelay:
 
 
 def create_api(
-    pool: Pool, relay: OutboxRelay, kafka: Probe, access: Access, previews_max: int = 2, reach_confirm_percent: int = 50
+    pool: Pool,
+    relay: OutboxRelay,
+    kafka: Probe,
+    access: Access,
+    previews_max: int = 2,
+    reach_confirm_percent: int = 50,
 ) -> FastAPI:
     """The service's HTTP application; at most `previews_max` previews, of two connections each, run at once."""
     api = SecuredApi(
@@ -107,8 +112,9 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
             relay = create_relay(pool, publisher)
             previews_max = max(1, settings.database_pool_size_max // 3)
             async with aclosing(Access(pool, settings)) as access:
-                confirm_percent = settings.reach_confirm_percent
-                api = create_api(pool, relay, kafka_probe(settings), access, previews_max, confirm_percent)
+                api = create_api(
+                    pool, relay, kafka_probe(settings), access, previews_max, settings.reach_confirm_percent
+                )
                 async with background(relay.run()), serving(api, settings) as running:
                     ready()
                     await run_until(stop, running)
