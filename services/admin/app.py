@@ -12,6 +12,7 @@ from services.admin.access import Access, AccessSettings
 from services.admin.access_api import admin_user_routes, session_routes, token_routes
 from services.admin.api import preview_routes, reading_routes, writing_routes
 from services.admin.body_limit import BodyLimit
+from services.admin.history_api import history_routes
 from services.admin.operators import operator_routes
 from services.admin.pages import page_routes
 from services.admin.pages.assets import asset_files
@@ -34,6 +35,9 @@ from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED
 SERVICE: Final = "admin"
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 """Room for an offer with as many allowed users as may be."""
+
+EXPORTS_MAX: Final = 2
+"""Exports of the audit log at once; each keeps a connection for as long as it is read from."""
 
 log = get_logger(__name__)
 
@@ -84,6 +88,7 @@ def create_api(
         token_routes(pool, access, relay),
         session_routes(access, relay),
         user_routes(pool, access),
+        history_routes(pool, access, EXPORTS_MAX),
         *page_routes(pages),
     ):
         api.include_router(routes)

@@ -29,14 +29,10 @@ ROLES: Final = ("offers_redemption", "offers_segmenter", "offers_audit", "offers
 FILES: Final = {
     "offers_redemption": ["services/redemption/queries.sql"],
     "offers_segmenter": ["services/segmenter/queries.sql", "shared/outbox.sql", "shared/histories.sql"],
-    "offers_audit": ["services/audit/queries.sql", "shared/security.sql"],
+    "offers_audit": ["services/audit/queries.sql", "shared/security.sql", "shared/audit_log/queries.sql"],
     "offers_admin": [
-        "services/admin/queries.sql",
-        "services/admin/drafts.sql",
-        "services/admin/access.sql",
-        "shared/security.sql",
-        "shared/outbox.sql",
-        "shared/histories.sql",
+        *(f"services/admin/{name}.sql" for name in ("queries", "drafts", "access", "judging", "history")),
+        *("shared/security.sql", "shared/outbox.sql", "shared/histories.sql", "shared/audit_log/queries.sql"),
     ],
     "offers_reader": ["deploy/verification.sql", "deploy/cli/queries.sql"],
 }
@@ -86,10 +82,7 @@ UNREAD: Final = {
         *("operators", *EDITING, *AUDIT),
     },
     "offers_audit": set(TABLES) - AUDIT,
-    "offers_admin": {
-        *("offer_segment_rebuilds", "offer_definitions", "redemption_decisions", "decision_periods"),
-        *("audit_log", "audit_chains", "audit_checkpoints"),
-    },
+    "offers_admin": {"offer_segment_rebuilds", "decision_periods", "audit_chains", "audit_checkpoints"},
     "offers_reader": {"outbox", "api_tokens", "admin_users", "offer_drafts", "offer_draft_steps"},
 }
 """What each role may not read."""
@@ -183,7 +176,8 @@ async def test_every_table_is_looked_at_here(unchanged: Pool) -> None:
         ("offers_admin", "DELETE FROM api_tokens"),
         ("offers_admin", "UPDATE admin_users SET name = 'another'"),
         ("offers_admin", "DELETE FROM admin_users"),
-        ("offers_admin", "SELECT FROM audit_log"),
+        ("offers_admin", "INSERT INTO audit_log SELECT FROM audit_log"),
+        ("offers_admin", "DELETE FROM redemption_decisions"),
         ("offers_admin", "UPDATE offer_definitions SET definition = '{}'"),
         ("offers_reader", "SELECT FROM api_tokens"),
         ("offers_reader", "UPDATE offers SET usage_count = 0"),
