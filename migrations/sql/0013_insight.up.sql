@@ -44,7 +44,7 @@ COMMENT ON COLUMN insight_progress.after_offer_id IS 'Offers up to this id have 
 INSERT INTO insight_progress (task, counted_until)
 SELECT 'decisions', coalesce(min(d.decided_at), now()) FROM redemption_decisions AS d
 UNION ALL
-SELECT 'members', '-infinity';
+SELECT 'members', 'epoch';
 
 -- Serves that count: the newest decisions, wherever they stand. A summary of each megabyte, which storing a decision
 -- hardly touches: about 1 % of the processor time of its COPY, where a B-tree took 10 %.

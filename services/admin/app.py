@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -9,6 +11,11 @@ from fastapi import FastAPI
 from services.admin.access import Access
 from services.admin.api import preview_routes, reading_routes, writing_routes
 from services.admin.body_limit import BodyLimit
+from services.admin.insight.api import insight_routes
+from services.admin.insight.census import Census
+from services.admin.insight.counting import DecisionCounter
+from services.admin.insight.store import load_figures
+from services.admin.insight.watching import Watching
 from services.admin.operators import operator_routes
 from services.admin.pages import page_routes
 from services.admin.pages.assets import asset_files
@@ -41,7 +48,14 @@ def create_relay(pool: Pool, publisher: Publisher) -> OutboxRelay:
     return OutboxRelay(pool, publisher, [OFFERS_CHANGED, AUDIT_EVENTS])
 
 
-def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int = 2) -> FastAPI:
+def create_watching(pool: Pool) -> Watching:
+    """Tells who looks at offers when their figures change."""
+    return Watching(partial(load_figures, pool))
+
+
+def create_api(
+    pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int = 2, watching: Watching | None = None
+) -> FastAPI:
     """The service's HTTP application; at most `previews_max` previews, of two connections each, run at once."""
     api = FastAPI(
         title="Offers admin",
@@ -62,6 +76,7 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
         reading_routes(pool, access),
         writing_routes(pool, access, relay),
         operator_routes(pool, access),
+        insight_routes(pool, access, watching or create_watching(pool)),
         *page_routes(pages),
     ):
         api.include_router(routes)
@@ -84,8 +99,11 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await publisher.start()
         try:
             relay = create_relay(pool, publisher)
-            api = create_api(pool, relay, kafka_probe(settings), max(1, settings.database_pool_size_max // 3))
-            async with background(relay.run()), serving(api, settings) as running:
+            watching = create_watching(pool)
+            previews_max = max(1, settings.database_pool_size_max // 3)
+            api = create_api(pool, relay, kafka_probe(settings), previews_max, watching)
+            loops = (relay.run(), DecisionCounter(pool).run(), Census(pool).run())
+            async with background(*loops), serving(api, settings) as running, closing(watching):
                 ready()
                 await run_until(stop, running)
             await _relay_rest(relay)
