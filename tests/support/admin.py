@@ -24,14 +24,14 @@ DRAFT: dict[str, Any] = {
 TWO_TOPUPS = {"rule_key": "two-topups", "rule_type": "min_topups", "params": {"count": 2}}
 
 
-def admin_api(pool: Pool) -> FastAPI:
+def admin_api(pool: Pool, **more: Any) -> FastAPI:
     """The application; what it writes to the outbox stays there."""
 
     async def kafka_answers() -> None:
         return None
 
     nowhere = Publisher(KafkaSettings(kafka_bootstrap_servers="localhost:1"), "test")
-    return create_api(pool, create_relay(pool, nowhere), kafka_answers)
+    return create_api(pool, create_relay(pool, nowhere), kafka_answers, **more)
 
 
 @asynccontextmanager
