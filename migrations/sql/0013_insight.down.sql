@@ -1,4 +1,3 @@
-REVOKE SELECT (command, status, reason, offer_id, decided_at, reply) ON redemption_decisions FROM offers_admin;
 REVOKE SELECT ON offer_segment_rebuilds FROM offers_admin;
 DROP INDEX redemption_decisions_decided_at;
 DROP TABLE insight_progress;

@@ -51,7 +51,6 @@ SELECT 'members', 'epoch';
 CREATE INDEX redemption_decisions_decided_at ON redemption_decisions USING brin (decided_at)
 WITH (pages_per_range = 128, autosummarize = on);
 
-GRANT SELECT (command, status, reason, offer_id, decided_at, reply) ON redemption_decisions TO offers_admin;
 GRANT SELECT ON offer_segment_rebuilds TO offers_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON offer_decision_counts, offer_member_counts TO offers_admin;
 GRANT SELECT, UPDATE ON insight_progress TO offers_admin;

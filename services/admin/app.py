@@ -20,6 +20,7 @@ from services.admin.operators import operator_routes
 from services.admin.pages import page_routes
 from services.admin.pages.assets import asset_files
 from services.admin.pages.rendering import Pages
+from services.admin.user_api import user_routes
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
 from shared.errors import DeliveryError
@@ -77,6 +78,7 @@ def create_api(
         writing_routes(pool, access, relay),
         operator_routes(pool, access),
         insight_routes(pool, access, watching or create_watching(pool)),
+        user_routes(pool, access),
         *page_routes(pages),
     ):
         api.include_router(routes)

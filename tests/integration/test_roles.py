@@ -30,7 +30,14 @@ FILES: Final = {
     "offers_redemption": ["services/redemption/queries.sql"],
     "offers_segmenter": ["services/segmenter/queries.sql", "shared/outbox.sql", "shared/histories.sql"],
     "offers_audit": ["services/audit/queries.sql"],
-    "offers_admin": ["services/admin/queries.sql", "shared/outbox.sql", "shared/histories.sql"],
+    "offers_admin": [
+        "services/admin/queries.sql",
+        "services/admin/drafts.sql",
+        "services/admin/listing.sql",
+        "services/admin/insight/queries.sql",
+        "shared/outbox.sql",
+        "shared/histories.sql",
+    ],
     "offers_reader": ["deploy/verification.sql", "deploy/cli/queries.sql"],
 }
 QUERIES: Final = [
@@ -40,8 +47,11 @@ TABLES: Final = (
     *("offers", "offer_products", "offer_allowed_users", "offer_allowed_roles", "offer_eligibility_rules"),
     *("offer_segment_members", "offer_segment_rebuilds", "offer_definitions", "offer_redemptions"),
     *("redemption_decisions", "decision_periods", "users", "topup_requests", "operators", "outbox", "audit_log"),
-    *("audit_chains", "audit_checkpoints", "api_tokens"),
+    *("audit_chains", "audit_checkpoints", "api_tokens", "offer_drafts", "offer_draft_steps", "offer_versions"),
+    *("offer_decision_counts", "offer_member_counts", "insight_progress"),
 )
+INSIGHT: Final = {"offer_decision_counts", "offer_member_counts", "insight_progress"}
+EDITING: Final = {"offer_drafts", "offer_draft_steps", "offer_versions"}
 AUDIT: Final = {"audit_log", "audit_chains", "audit_checkpoints", "api_tokens"}
 WRITES: Final = {
     "offers_redemption": {"offers": "u", "offer_redemptions": "iu", "redemption_decisions": "i"},
@@ -61,22 +71,27 @@ WRITES: Final = {
         "offer_eligibility_rules": "iud",
         "operators": "iu",
         "outbox": "id",
+        "offer_drafts": "iud",
+        "offer_draft_steps": "iud",
+        "offer_versions": "i",
+        "offer_decision_counts": "iud",
+        "offer_member_counts": "iud",
+        "insight_progress": "u",
     },
     "offers_reader": {},
 }
 """What each role may insert, update (some columns at least) or delete."""
 UNREAD: Final = {
-    "offers_redemption": {"offer_segment_rebuilds", "offer_definitions", "outbox", *AUDIT},
+    "offers_redemption": {"offer_segment_rebuilds", "offer_definitions", "outbox", *EDITING, *INSIGHT, *AUDIT},
     "offers_segmenter": {
         *("offer_products", "offer_definitions", "offer_redemptions", "redemption_decisions", "decision_periods"),
-        *("operators", *AUDIT),
+        *("operators", *EDITING, *INSIGHT, *AUDIT),
     },
     "offers_audit": set(TABLES) - AUDIT,
     "offers_admin": {
-        *("offer_segment_rebuilds", "offer_definitions", "redemption_decisions", "decision_periods"),
-        *("audit_log", "audit_chains", "audit_checkpoints"),
+        *("decision_periods", "audit_chains", "audit_checkpoints"),
     },
-    "offers_reader": {"outbox", "api_tokens"},
+    "offers_reader": {"outbox", "api_tokens", "offer_drafts", "offer_draft_steps", *INSIGHT},
 }
 """What each role may not read."""
 
