@@ -179,7 +179,7 @@ async def test_every_table_is_looked_at_here(unchanged: Pool) -> None:
         ("offers_admin", "UPDATE offers SET definition_version = 1"),
         ("offers_admin", "DELETE FROM offers"),
         ("offers_admin", "INSERT INTO api_tokens (name, role, token_hash) VALUES ('a', 'admin', '')"),
-        ("offers_admin", "SELECT FROM audit_log"),
+        ("offers_admin", "SELECT FROM audit_chains"),
         ("offers_admin", "UPDATE offer_definitions SET definition = '{}'"),
         ("offers_reader", "SELECT FROM api_tokens"),
         ("offers_reader", "UPDATE offers SET usage_count = 0"),
