@@ -22,7 +22,11 @@ class Access:
         """A dependency: the caller, whose role must be at least the needed one."""
 
         async def caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
-            address = request.client.host if request.client else None
-            return await authenticate(self._pool, request.headers.get("authorization"), needed, address)
+            return await self.find_caller(request, needed)
 
         return caller
+
+    async def find_caller(self, request: Request, needed: Role) -> Caller:
+        """The caller as they stand now; a stream that lasts asks again now and then."""
+        address = request.client.host if request.client else None
+        return await authenticate(self._pool, request.headers.get("authorization"), needed, address)

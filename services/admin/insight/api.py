@@ -16,7 +16,7 @@ from services.admin.insight.models import Figures, Insight
 from services.admin.insight.watching import Watching
 from services.admin.requests import explain_refusal
 from shared.database import Pool
-from shared.errors import NotAuthenticated, NotPermitted
+from shared.errors import OffersError
 from shared.http.problems import documented, unavailable
 from shared.security import Role
 
@@ -34,8 +34,7 @@ _STREAM: Final = {
 
 def insight_routes(pool: Pool, access: Access, watching: Watching) -> APIRouter:
     """What viewers may ask of an offer's figures."""
-    viewer = access.caller(Role.viewer)
-    routes = APIRouter(tags=["insight"], dependencies=[Depends(viewer)], responses=_DENIED)
+    routes = APIRouter(tags=["insight"], dependencies=[Depends(access.caller(Role.viewer))], responses=_DENIED)
 
     @routes.get("/api/offers/{offer_id}/insight", responses=_READ_ONE, operation_id="get_insight")
     async def get_insight(
@@ -61,8 +60,8 @@ def insight_routes(pool: Pool, access: Access, watching: Watching) -> APIRouter:
 
         async def may_go_on() -> bool:
             try:
-                await viewer(request, None)
-            except (NotAuthenticated, NotPermitted):
+                await access.find_caller(request, Role.viewer)
+            except OffersError:
                 return False
             return True
 

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 
 from fastapi import APIRouter
 
+from services.admin.pages.insight import insight_pages
+from services.admin.pages.members import member_pages
 from services.admin.pages.offers import offer_routes
 from services.admin.pages.rendering import Pages
 
 
 def page_routes(pages: Pages) -> Iterable[APIRouter]:
     """The routes of every area."""
-    return (offer_routes(pages),)
+    return offer_routes(pages), insight_pages(pages), member_pages(pages)
