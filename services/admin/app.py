@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic import Field
 
 from services.admin.access import Access
 from services.admin.api import preview_routes, reading_routes, writing_routes
@@ -20,6 +21,7 @@ from services.admin.operators import operator_routes
 from services.admin.pages import page_routes
 from services.admin.pages.assets import asset_files
 from services.admin.pages.rendering import Pages
+from services.admin.reach import Reach
 from services.admin.user_api import user_routes
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
@@ -43,6 +45,10 @@ log = get_logger(__name__)
 class AdminSettings(DatabaseSettings, KafkaSettings, HttpSettings):
     """What the admin service reads from the environment."""
 
+    reach_confirm_percent: int = Field(
+        default=50, ge=0, le=100, description="publishing to more of the known users asks again"
+    )
+
 
 def create_relay(pool: Pool, publisher: Publisher) -> OutboxRelay:
     """Publishes what changes of offers leave in the outbox."""
@@ -55,7 +61,12 @@ def create_watching(pool: Pool) -> Watching:
 
 
 def create_api(
-    pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int = 2, watching: Watching | None = None
+    pool: Pool,
+    relay: OutboxRelay,
+    kafka: Probe,
+    previews_max: int = 2,
+    reach_confirm_percent: int = 50,
+    watching: Watching | None = None,
 ) -> FastAPI:
     """The service's HTTP application; at most `previews_max` previews, of two connections each, run at once."""
     api = FastAPI(
@@ -68,12 +79,13 @@ def create_api(
     )
     api.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     access = Access(pool)
-    pages = Pages(pool, relay, access)
+    reach = Reach(pool, previews_max)
+    pages = Pages(pool, relay, access, reach, reach_confirm_percent)
     install_problems(api, pages.problem)
     api.mount("/assets", asset_files())
     for routes in (
         probe_routes(Health(pool, kafka, relay=relay)),
-        preview_routes(pool, access, previews_max),
+        preview_routes(access, reach),
         reading_routes(pool, access),
         writing_routes(pool, access, relay),
         operator_routes(pool, access),
@@ -103,7 +115,7 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
             relay = create_relay(pool, publisher)
             watching = create_watching(pool)
             previews_max = max(1, settings.database_pool_size_max // 3)
-            api = create_api(pool, relay, kafka_probe(settings), previews_max, watching)
+            api = create_api(pool, relay, kafka_probe(settings), previews_max, settings.reach_confirm_percent, watching)
             loops = (relay.run(), DecisionCounter(pool).run(), Census(pool).run())
             async with background(*loops), serving(api, settings) as running, closing(watching):
                 ready()

@@ -87,12 +87,13 @@ async def change_status(
 
 
 async def publish_draft(
-    pool: Pool, offer_id: UUID, draft: OfferDraft, version: int, caller: Caller, *, activate: bool
+    pool: Pool, offer_id: UUID, draft: OfferDraft, version: int, caller: Caller, revision: int, *, activate: bool
 ) -> Offer | Refusal:
-    """Make an offer what the caller's draft says, and active where asked, and forget the draft: all or nothing."""
+    """Make an offer what the caller's draft says at a revision, and active where asked, and forget the draft unless
+    it has been edited meanwhile: all or nothing."""
 
     async def forget(connection: Connection, _: Offer) -> None:
-        await store.delete_draft(connection, offer_id, caller.name)
+        await store.delete_draft(connection, offer_id, caller.name, revision)
 
     steps = [_replacing(draft), *([_becoming("publish")] if activate else []), forget]
     try:

@@ -4,12 +4,20 @@ from collections.abc import Iterable
 
 from fastapi import APIRouter
 
+from services.admin.pages.editor import editor_routes
 from services.admin.pages.insight import insight_pages
 from services.admin.pages.members import member_pages
 from services.admin.pages.offers import offer_routes
+from services.admin.pages.publishing import publishing_routes
 from services.admin.pages.rendering import Pages
 
 
 def page_routes(pages: Pages) -> Iterable[APIRouter]:
     """The routes of every area."""
-    return offer_routes(pages), insight_pages(pages), member_pages(pages)
+    return (
+        publishing_routes(pages),
+        editor_routes(pages),
+        offer_routes(pages),
+        insight_pages(pages),
+        member_pages(pages),
+    )
