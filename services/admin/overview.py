@@ -1,4 +1,4 @@
-"""An offer as its own page tells it, which must not read a list of a hundred thousand users to say how many they are."""
+"""An offer as its own page tells it, which must not read a list of thousands of users to say how many they are."""
 
 from typing import Final
 from uuid import UUID

@@ -233,7 +233,7 @@ async def test_watchers_of_an_offer_share_one_look_and_all_end_at_the_close(pool
     looked = len(looks)
     await pool.execute("UPDATE offers SET usage_count = 1")
     async with asyncio.timeout(SOON_S):
-        while len(looks) < looked + 2:
+        while len(looks) < looked + 2:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     watching.close()
     assert await asyncio.gather(*watchers) == [[0, 1]] * 20

@@ -1,4 +1,4 @@
-"""Decisions and members are counted beside the traffic: each once, however late, by however many, at any interruption."""
+"""Decisions and members are counted beside the traffic: each once, however late and by however many."""
 
 import asyncio
 import random
@@ -113,7 +113,7 @@ async def test_a_batch_that_does_not_end_stops_the_count_and_not_the_counter(
 async def test_two_admin_services_counting_at_once_beside_the_traffic_count_each_decision_once(pool: Pool) -> None:
     offers = list((await add_offers(pool, ["A", "B", "C"])).values())
     await count_from(pool, utc_now())
-    written = {offer: 0 for offer in offers}
+    written = dict.fromkeys(offers, 0)
     chance = random.Random(20261125)
 
     async def write() -> None:
@@ -211,7 +211,12 @@ async def test_two_admin_services_share_a_round_over_all_offers(pool: Pool) -> N
 async def test_hours_of_long_ago_are_put_together_to_days_and_lose_nothing(pool: Pool) -> None:
     offer = await add_offer(pool)
     long_ago, lately = NOON - timedelta(days=3_000), utc_now() - timedelta(hours=5)
-    for at, count in ((long_ago, 1), (long_ago + timedelta(hours=2), 2), (long_ago + timedelta(days=1), 4), (lately, 8)):
+    for at, count in (
+        (long_ago, 1),
+        (long_ago + timedelta(hours=2), 2),
+        (long_ago + timedelta(days=1), 4),
+        (lately, 8),
+    ):
         await add_decisions(pool, offer, ACCEPTED, at, count)
     await count_all(pool, long_ago)
     hours = [long_ago, long_ago + timedelta(hours=3), long_ago + timedelta(days=1)]

@@ -25,8 +25,11 @@ function part(name) {
   return page.querySelector(`[data-${name}]`);
 }
 
+// A colour of the theme as a canvas understands it.
+const probe = page.appendChild(element("span", { hidden: true }));
 function colour(name) {
-  return getComputedStyle(document.body).getPropertyValue(`--tblr-${name}`).trim();
+  probe.style.color = `var(--tblr-${name})`;
+  return getComputedStyle(probe).color;
 }
 
 function sum(values) {
@@ -66,7 +69,7 @@ function outcomeSeries() {
 }
 
 function options(stacked) {
-  const ink = colour("secondary");
+  const ink = colour("secondary-color");
   const line = colour("border-color");
   const axis = { stacked, grid: { color: line }, border: { color: line }, ticks: { color: ink } };
   return {
@@ -122,7 +125,7 @@ function listReasons() {
 function drawAll() {
   const outcomes = outcomeSeries();
   draw("outcomes", "bar", outcomes.map((one) =>
-    ({ label: one.name, data: one.values, backgroundColor: colour(one.colour), maxBarThickness: 28 })), true);
+    ({ label: one.name, data: one.values, backgroundColor: colour(one.colour), maxBarThickness: 28, barPercentage: 1 })), true);
   const members = { name: "Members", values: shown.members.map((point) => point.members) };
   const blue = colour("primary");
   draw("members", "line", [{
@@ -133,6 +136,7 @@ function drawAll() {
   tabulate("members", [members]);
   listReasons();
   part("empty").hidden = outcomes.some((one) => sum(one.values));
+  part("nobody").hidden = members.values.some((value) => value);
 }
 
 function tellFigures(figures) {

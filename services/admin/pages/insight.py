@@ -6,9 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
-from services.admin import store
 from services.admin.editing import OfferNotFound
 from services.admin.insight.store import load_insight
+from services.admin.judging import operator_names
 from services.admin.overview import Overview, load_overview
 from services.admin.pages.rendering import Pages
 from services.admin.phrases import counted
@@ -40,7 +40,7 @@ def insight_pages(pages: Pages) -> APIRouter:
         insight = await load_insight(pages.pool, offer_id, period)
         if offer is None or insight is None:
             explain_refusal(OfferNotFound())
-        operators = {operator.id: operator.name for operator in await store.list_operators(pages.pool)}
+        operators = await operator_names(pages.pool)
         return pages.render(
             request,
             caller,
