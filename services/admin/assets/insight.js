@@ -36,6 +36,12 @@ function sum(values) {
   return values.reduce((total, value) => total + value, 0);
 }
 
+// A reason in few words, where there is no room for a sentence.
+function short(reason) {
+  const text = reason.replaceAll("_", " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 function labels() {
   return shown.outcomes.map((point) => times[shown.bucket].format(new Date(point.at)));
 }
@@ -57,7 +63,7 @@ function outcomeSeries() {
     { name: "Redeemed", colour: "green", values: shown.outcomes.map((point) => point.accepted) },
     { name: "Revoked", colour: "yellow", values: shown.outcomes.map((point) => point.revoked) },
     ...top.map((reason, place) => ({
-      name: words.get(reason) ?? reason,
+      name: short(reason),
       colour: palette[place],
       values: shown.outcomes.map((point) => point.rejected[reason] ?? 0),
     })),
@@ -128,15 +134,18 @@ function drawAll() {
     ({ label: one.name, data: one.values, backgroundColor: colour(one.colour), maxBarThickness: 28, barPercentage: 1 })), true);
   const members = { name: "Members", values: shown.members.map((point) => point.members) };
   const blue = colour("primary");
+  const known = members.values.filter((value) => value !== null).length;
   draw("members", "line", [{
-    label: members.name, data: members.values, borderColor: blue, backgroundColor: blue, stepped: true, pointRadius: 0,
-    borderWidth: 2,
+    label: members.name, data: members.values, borderColor: blue, backgroundColor: blue, stepped: true,
+    pointRadius: known > 1 ? 0 : 3, borderWidth: 2,
   }], false);
   tabulate("outcomes", outcomes);
   tabulate("members", [members]);
   listReasons();
   part("empty").hidden = outcomes.some((one) => sum(one.values));
-  part("nobody").hidden = members.values.some((value) => value);
+  const nobody = !members.values.some((value) => value);
+  part("nobody").hidden = !nobody;
+  part("people").hidden = nobody;
 }
 
 function tellFigures(figures) {
