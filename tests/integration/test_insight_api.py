@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, closing
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from services.admin.insight.store import load_figures
 from services.admin.insight.watching import Watching
 from shared.clock import utc_now
 from shared.database import Pool
-from shared.http.server import serving
+from shared.http.server import DRAIN_S_MAX, serving
 from shared.security import Role, create_token
 from shared.settings import HttpSettings
 from tests.support.admin import NOBODY, admin_api, client_of, editing, problem
@@ -204,6 +204,29 @@ async def test_events_follow_what_happens_and_end_with_the_login(pool: Pool) -> 
         await pool.execute("UPDATE api_tokens SET revoked_at = now()")
         await pool.execute("UPDATE offers SET usage_count = 4")
         await events.ended()
+
+
+async def test_streams_end_at_once_when_the_service_stops(pool: Pool) -> None:
+    offer = await add_offer(pool)
+    async with pool.acquire() as connection:
+        token = await create_token(connection, "the-viewer", Role.viewer)
+    watching = create_watching(pool)
+    started = asyncio.Event()
+
+    async def watch(client: httpx.AsyncClient) -> None:
+        async with client.stream("GET", f"/api/offers/{offer}/insight/events") as response:
+            events = Reader(response)
+            await events.next_figures()
+            started.set()
+            await events.ended()
+
+    async with listening(admin_api(pool, watching=watching), token) as client:
+        with closing(watching):
+            watcher = asyncio.create_task(watch(client))
+            await started.wait()
+        async with asyncio.timeout(DRAIN_S_MAX / 2):
+            await watcher
+        problem(await client.get(f"/api/offers/{offer}/insight/events"), 503)
 
 
 async def test_watchers_of_an_offer_share_one_look_and_all_end_at_the_close(pool: Pool) -> None:
