@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import aclosing, closing
 from functools import partial
 from typing import Any, Final
 
 from fastapi import FastAPI
 from pydantic import Field
 
-from services.admin.access import Access
+from services.admin.access import Access, AccessSettings
+from services.admin.access_api import admin_user_routes, session_routes, token_routes
 from services.admin.api import preview_routes, reading_routes, writing_routes
 from services.admin.body_limit import BodyLimit
 from services.admin.insight.api import insight_routes
@@ -28,6 +29,7 @@ from shared.database import Pool, create_pool
 from shared.errors import DeliveryError
 from shared.http.probes import Health, Probe, kafka_probe, probe_routes
 from shared.http.problems import install_problems, with_problem_media_type
+from shared.http.secure_headers import SecuredApi
 from shared.http.server import run_until, serving
 from shared.outbox import OutboxRelay
 from shared.service import background
@@ -42,7 +44,7 @@ BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 log = get_logger(__name__)
 
 
-class AdminSettings(DatabaseSettings, KafkaSettings, HttpSettings):
+class AdminSettings(DatabaseSettings, KafkaSettings, HttpSettings, AccessSettings):
     """What the admin service reads from the environment."""
 
     reach_confirm_percent: int = Field(
@@ -64,12 +66,14 @@ def create_api(
     pool: Pool,
     relay: OutboxRelay,
     kafka: Probe,
+    access: Access,
     previews_max: int = 2,
     reach_confirm_percent: int = 50,
     watching: Watching | None = None,
 ) -> FastAPI:
     """The service's HTTP application; at most `previews_max` previews, of two connections each, run at once."""
-    api = FastAPI(
+    api = SecuredApi(
+        access.is_https,
         title="Offers admin",
         version="1.0.0",
         description="Offers, who may use them, and who could.",
@@ -78,7 +82,6 @@ def create_api(
         openapi_url=None,
     )
     api.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
-    access = Access(pool)
     reach = Reach(pool, previews_max)
     pages = Pages(pool, relay, access, reach, reach_confirm_percent)
     install_problems(api, pages.problem)
@@ -90,6 +93,9 @@ def create_api(
         writing_routes(pool, access, relay),
         operator_routes(pool, access),
         insight_routes(pool, access, watching or create_watching(pool)),
+        admin_user_routes(pool, access, relay),
+        token_routes(pool, access, relay),
+        session_routes(access, relay),
         user_routes(pool, access),
         *page_routes(pages),
     ):
@@ -99,10 +105,14 @@ def create_api(
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI document of the HTTP API; needs no server."""
-    nowhere = AdminSettings(database_url="postgresql://localhost", kafka_bootstrap_servers="localhost:9092")
+    nowhere = AdminSettings(
+        database_url="postgresql://localhost",
+        kafka_bootstrap_servers="localhost:9092",
+        redis_url="redis://localhost",
+    )
     pool = create_pool(nowhere, SERVICE)
     relay = create_relay(pool, Publisher(nowhere, SERVICE))
-    return with_problem_media_type(create_api(pool, relay, kafka_probe(nowhere)).openapi())
+    return with_problem_media_type(create_api(pool, relay, kafka_probe(nowhere), Access(pool, nowhere)).openapi())
 
 
 async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -115,11 +125,14 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
             relay = create_relay(pool, publisher)
             watching = create_watching(pool)
             previews_max = max(1, settings.database_pool_size_max // 3)
-            api = create_api(pool, relay, kafka_probe(settings), previews_max, settings.reach_confirm_percent, watching)
-            loops = (relay.run(), DecisionCounter(pool).run(), Census(pool).run())
-            async with background(*loops), serving(api, settings) as running, closing(watching):
-                ready()
-                await run_until(stop, running)
+            async with aclosing(Access(pool, settings)) as access:
+                api = create_api(
+                    pool, relay, kafka_probe(settings), access, previews_max, settings.reach_confirm_percent, watching
+                )
+                loops = (relay.run(), DecisionCounter(pool).run(), Census(pool).run())
+                async with background(*loops), serving(api, settings) as running, closing(watching):
+                    ready()
+                    await run_until(stop, running)
             await _relay_rest(relay)
         finally:
             await publisher.stop()

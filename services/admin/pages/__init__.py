@@ -8,8 +8,11 @@ from services.admin.pages.editor import editor_routes
 from services.admin.pages.insight import insight_pages
 from services.admin.pages.members import member_pages
 from services.admin.pages.offers import offer_routes
+from services.admin.pages.people import people_routes
 from services.admin.pages.publishing import publishing_routes
 from services.admin.pages.rendering import Pages
+from services.admin.pages.signing_in import account_routes, login_routes
+from services.admin.pages.tokens import token_routes
 
 
 def page_routes(pages: Pages) -> Iterable[APIRouter]:
@@ -20,4 +23,8 @@ def page_routes(pages: Pages) -> Iterable[APIRouter]:
         offer_routes(pages),
         insight_pages(pages),
         member_pages(pages),
+        login_routes(pages),
+        account_routes(pages),
+        people_routes(pages),
+        token_routes(pages),
     )
