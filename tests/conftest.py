@@ -23,6 +23,7 @@ pytest.register_assert_rewrite("tests.support")
 
 TEMPLATE = "offers_template"
 KAFKA = os.environ.get("KAFKA") or "embedded"
+WORKERS_MAX = 4
 WITH_A_BROKER_OF_THEIR_OWN = frozenset(("test_sample.py", "test_bench_redemption.py"))
 
 
@@ -30,6 +31,11 @@ def pytest_report_header() -> str:
     """Name the servers the tests run on."""
     broker = {"embedded": "Tansu (Kafka protocol)", "apache": "Apache Kafka, one KRaft node"}[KAFKA]
     return f"servers: PostgreSQL and Redis from wheels, broker: {broker}"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Workers of `-n auto`: one a core, but not more than fit in a laptop's memory, as each has servers of its own."""
+    return min(os.cpu_count() or 1, WORKERS_MAX)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

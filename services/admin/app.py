@@ -61,7 +61,7 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document of the HTTP API; needs no server."""
+    """The OpenAPI document of the HTTP API; needs a running event loop, but no server."""
     nowhere = AdminSettings(database_url="postgresql://localhost", kafka_bootstrap_servers="localhost:9092")
     pool = create_pool(nowhere, SERVICE)
     relay = create_relay(pool, Publisher(nowhere, SERVICE))
