@@ -15,7 +15,7 @@ help:  ## Show this list
 
 install: $(INSTALLED)  ## Set up .venv with everything pinned (PYTHON=python3.12 picks another Python)
 
-$(INSTALLED): requirements.txt pyproject.toml $(wildcard package.json package-lock.json)
+$(INSTALLED): requirements.txt pyproject.toml deploy/assets/package-lock.json deploy/assets/build.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv (about a minute the first time) …"

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from services.admin import editing, previewing, store
+from services.admin.access import Access
 from services.admin.changes import Action
 from services.admin.models import (
     Eligibility,
@@ -21,7 +22,7 @@ from services.admin.models import (
     Status,
     Transition,
 )
-from services.admin.requests import IfMatch, caller_of, etag, explain_refusal, granted, stated_version
+from services.admin.requests import IfMatch, etag, explain_refusal, granted, stated_version
 from shared.database import Pool
 from shared.events.fields import Text
 from shared.http.problems import FieldError, documented, invalid, unavailable
@@ -37,9 +38,9 @@ _CREATE = documented(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNP
 _CHANGE = _READ_ONE | _CREATE
 
 
-def reading_routes(pool: Pool) -> APIRouter:
+def reading_routes(pool: Pool, access: Access) -> APIRouter:
     """What viewers may ask of offers."""
-    routes = APIRouter(tags=["offers"], dependencies=[Depends(caller_of(pool, Role.viewer))], responses=_DENIED)
+    routes = APIRouter(tags=["offers"], dependencies=[Depends(access.caller(Role.viewer))], responses=_DENIED)
 
     @routes.get("/api/offers", responses=_INVALID, operation_id="list_offers")
     async def list_offers(
@@ -87,9 +88,9 @@ def reading_routes(pool: Pool) -> APIRouter:
     return routes
 
 
-def preview_routes(pool: Pool, previews_max: int) -> APIRouter:
+def preview_routes(pool: Pool, access: Access, previews_max: int) -> APIRouter:
     """Trying out rules, which any viewer may: nothing is stored."""
-    routes = APIRouter(tags=["offers"], dependencies=[Depends(caller_of(pool, Role.viewer))], responses=_DENIED)
+    routes = APIRouter(tags=["offers"], dependencies=[Depends(access.caller(Role.viewer))], responses=_DENIED)
     places = asyncio.Semaphore(previews_max)
     outcomes = documented(HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE) | _INVALID
 
@@ -107,9 +108,9 @@ def preview_routes(pool: Pool, previews_max: int) -> APIRouter:
     return routes
 
 
-def writing_routes(pool: Pool, relay: OutboxRelay) -> APIRouter:
+def writing_routes(pool: Pool, access: Access, relay: OutboxRelay) -> APIRouter:
     """What editors may do to offers."""
-    needed = caller_of(pool, Role.editor)
+    needed = access.caller(Role.editor)
     routes = APIRouter(tags=["offers"], dependencies=[Depends(needed)], responses=_DENIED)
     Editor = Annotated[Caller, Depends(needed)]
 

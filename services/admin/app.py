@@ -6,9 +6,13 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from services.admin.access import Access
 from services.admin.api import preview_routes, reading_routes, writing_routes
 from services.admin.body_limit import BodyLimit
 from services.admin.operators import operator_routes
+from services.admin.pages import page_routes
+from services.admin.pages.assets import asset_files
+from services.admin.pages.rendering import Pages
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
 from shared.errors import DeliveryError
@@ -48,13 +52,17 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
         openapi_url=None,
     )
     api.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
-    install_problems(api)
+    access = Access(pool)
+    pages = Pages(pool, relay, access)
+    install_problems(api, pages.problem)
+    api.mount("/assets", asset_files())
     for routes in (
         probe_routes(Health(pool, kafka, relay=relay)),
-        preview_routes(pool, previews_max),
-        reading_routes(pool),
-        writing_routes(pool, relay),
-        operator_routes(pool),
+        preview_routes(pool, access, previews_max),
+        reading_routes(pool, access),
+        writing_routes(pool, access, relay),
+        operator_routes(pool, access),
+        *page_routes(pages),
     ):
         api.include_router(routes)
     return api

@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 
 from services.admin import store
+from services.admin.access import Access
 from services.admin.models import Operator, OperatorList, OperatorName
-from services.admin.requests import caller_of
 from shared.database import Pool
 from shared.http.problems import documented
 from shared.security import Role
@@ -16,10 +16,10 @@ _DENIED = documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _NAME = documented(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def operator_routes(pool: Pool) -> APIRouter:
+def operator_routes(pool: Pool, access: Access) -> APIRouter:
     """Viewers read the names, editors give them."""
     routes = APIRouter(tags=["operators"], responses=_DENIED)
-    viewer, editor = Depends(caller_of(pool, Role.viewer)), Depends(caller_of(pool, Role.editor))
+    viewer, editor = Depends(access.caller(Role.viewer)), Depends(access.caller(Role.editor))
 
     @routes.get("/api/operators", dependencies=[viewer], operation_id="list_operators")
     async def list_operators() -> OperatorList:

@@ -1,12 +1,10 @@
-"""What the routes share: the caller behind a request, the version it states, and refusals as problems."""
+"""What the routes share: the version a request states, and refusals as problems."""
 
 import re
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Final, NoReturn, assert_never
 
-from fastapi import Depends, Header, Request
-from fastapi.security import HTTPBearer
+from fastapi import Header
 
 from services.admin.editing import (
     CodeTaken,
@@ -17,24 +15,11 @@ from services.admin.editing import (
     StaleVersion,
 )
 from services.admin.models import INTEGER_MAX, Offer
-from shared.database import Pool
 from shared.http.problems import FieldError, refuse
-from shared.security import Caller, Role, authenticate
 
 IfMatch = Annotated[str | None, Header(description='the version the change was made from, as the ETag: "3"')]
 
 _ETAG: Final = re.compile(r'"([1-9][0-9]{0,9})"', re.ASCII)
-_bearer = HTTPBearer(auto_error=False, description="an API token")
-
-
-def caller_of(pool: Pool, needed: Role) -> Callable[..., Awaitable[Caller]]:
-    """A dependency: the caller, whose role must be at least the needed one."""
-
-    async def caller(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
-        address = request.client.host if request.client else None
-        return await authenticate(pool, request.headers.get("authorization"), needed, address)
-
-    return caller
 
 
 def etag(offer: Offer) -> str:

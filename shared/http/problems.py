@@ -1,11 +1,11 @@
 """Errors of the HTTP API as problem details (RFC 9457): one JSON shape, whatever went wrong."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, get_args
 
 import asyncpg
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -85,9 +85,23 @@ def unavailable(detail: str) -> Refused:
     return Refused(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "5"})
 
 
-def install_problems(api: FastAPI) -> None:
-    """Answer every error of this API with problem details."""
-    api.add_exception_handler(Exception, _unexpected)
+ProblemPage = Callable[[Request, "Refused"], Response | None]
+"""Draws a problem for a person; None where the request comes from a program."""
+
+
+def install_problems(api: FastAPI, page: ProblemPage = lambda *_: None) -> None:
+    """Answer every error of this API with problem details, or with a page where a person asks."""
+
+    async def expected(request: Request, error: Exception) -> Response:
+        refused = _refused(error)
+        return page(request, refused) or _response(refused)
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        log.error("request failed", action="http.failed", path=request.url.path, exc_info=error)
+        refused = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the request failed; the service's log says why")
+        return page(request, refused) or _response(refused)
+
+    api.add_exception_handler(Exception, unexpected)
     for kind in (
         Refused,
         NotAuthenticated,
@@ -98,16 +112,7 @@ def install_problems(api: FastAPI) -> None:
         asyncpg.PostgresConnectionError,
         OSError,
     ):
-        api.add_exception_handler(kind, _expected)
-
-
-async def _expected(_: Request, error: Exception) -> JSONResponse:
-    return _response(_refused(error))
-
-
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("request failed", action="http.failed", path=request.url.path, exc_info=error)
-    return _response(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the request failed; the service's log says why"))
+        api.add_exception_handler(kind, expected)
 
 
 def _refused(error: Exception) -> Refused:
