@@ -10,11 +10,15 @@ class ConfigurationError(OffersError):
 
 
 class NotAuthenticated(OffersError):
-    """The bearer token is missing, unknown or revoked."""
+    """Nobody has signed in, or what they sent proves nothing any more."""
 
 
 class NotPermitted(OffersError):
     """The caller's role is too low."""
+
+
+class SessionsAway(OffersError):
+    """Redis doesn't answer, so it can't be told who has signed in; API tokens need no Redis."""
 
 
 class DeliveryError(OffersError):

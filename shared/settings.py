@@ -31,6 +31,15 @@ class RedisSettings(BaseSettings):
     redis_url: str = Field(pattern=r"^(rediss?|unix)://", description="Redis connection URL")
 
 
+class SessionSettings(BaseSettings):
+    """How long a login to the admin page lasts."""
+
+    model_config = SettingsConfigDict(env_prefix="OFFERS_")
+
+    session_idle_s_max: int = Field(default=3_600, ge=1, description="a session ends after so long without a request")
+    session_s_max: int = Field(default=12 * 3_600, ge=1, description="and after so long in any case")
+
+
 class KafkaSettings(BaseSettings):
     """Where Kafka is, how to log in to it, and how its clients behave."""
 

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any, Final
 
 from fastapi import FastAPI
 
-from services.admin.access import Access
+from services.admin.access import Access, AccessSettings
+from services.admin.access_api import admin_user_routes, session_routes, token_routes
 from services.admin.api import preview_routes, reading_routes, writing_routes
 from services.admin.body_limit import BodyLimit
 from services.admin.operators import operator_routes
@@ -18,6 +20,7 @@ from shared.database import Pool, create_pool
 from shared.errors import DeliveryError
 from shared.http.probes import Health, Probe, kafka_probe, probe_routes
 from shared.http.problems import install_problems, with_problem_media_type
+from shared.http.secure_headers import SecuredApi
 from shared.http.server import run_until, serving
 from shared.outbox import OutboxRelay
 from shared.service import background
@@ -32,7 +35,7 @@ BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 log = get_logger(__name__)
 
 
-class AdminSettings(DatabaseSettings, KafkaSettings, HttpSettings):
+class AdminSettings(DatabaseSettings, KafkaSettings, HttpSettings, AccessSettings):
     """What the admin service reads from the environment."""
 
 
@@ -41,9 +44,10 @@ def create_relay(pool: Pool, publisher: Publisher) -> OutboxRelay:
     return OutboxRelay(pool, publisher, [OFFERS_CHANGED, AUDIT_EVENTS])
 
 
-def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int = 2) -> FastAPI:
+def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, access: Access, previews_max: int = 2) -> FastAPI:
     """The service's HTTP application; at most `previews_max` previews, of two connections each, run at once."""
-    api = FastAPI(
+    api = SecuredApi(
+        access.is_https,
         title="Offers admin",
         version="1.0.0",
         description="Offers, who may use them, and who could.",
@@ -52,7 +56,6 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
         openapi_url=None,
     )
     api.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
-    access = Access(pool)
     pages = Pages(pool, relay, access)
     install_problems(api, pages.problem)
     api.mount("/assets", asset_files())
@@ -62,6 +65,9 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
         reading_routes(pool, access),
         writing_routes(pool, access, relay),
         operator_routes(pool, access),
+        admin_user_routes(pool, access, relay),
+        token_routes(pool, access, relay),
+        session_routes(access, relay),
         *page_routes(pages),
     ):
         api.include_router(routes)
@@ -70,10 +76,14 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, previews_max: int =
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI document of the HTTP API; needs a running event loop, but no server."""
-    nowhere = AdminSettings(database_url="postgresql://localhost", kafka_bootstrap_servers="localhost:9092")
+    nowhere = AdminSettings(
+        database_url="postgresql://localhost",
+        kafka_bootstrap_servers="localhost:9092",
+        redis_url="redis://localhost",
+    )
     pool = create_pool(nowhere, SERVICE)
     relay = create_relay(pool, Publisher(nowhere, SERVICE))
-    return with_problem_media_type(create_api(pool, relay, kafka_probe(nowhere)).openapi())
+    return with_problem_media_type(create_api(pool, relay, kafka_probe(nowhere), Access(pool, nowhere)).openapi())
 
 
 async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -84,10 +94,12 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await publisher.start()
         try:
             relay = create_relay(pool, publisher)
-            api = create_api(pool, relay, kafka_probe(settings), max(1, settings.database_pool_size_max // 3))
-            async with background(relay.run()), serving(api, settings) as running:
-                ready()
-                await run_until(stop, running)
+            previews_max = max(1, settings.database_pool_size_max // 3)
+            async with aclosing(Access(pool, settings)) as access:
+                api = create_api(pool, relay, kafka_probe(settings), access, previews_max)
+                async with background(relay.run()), serving(api, settings) as running:
+                    ready()
+                    await run_until(stop, running)
             await _relay_rest(relay)
         finally:
             await publisher.stop()

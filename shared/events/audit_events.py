@@ -17,6 +17,10 @@ AuditType = Literal[
     "offer.paused",
     "offer.archived",
     "segment.rebuilt",
+    "token.created",
+    "token.revoked",
+    "admin.created",
+    "admin.updated",
 ]
 
 
@@ -26,7 +30,7 @@ class AuditEvent(Message):
     event_id: UUID
     type: AuditType
     actor: Text = Field(description="who caused it: a user, a token's name, or a service")
-    entity_type: Literal["redemption", "request", "offer"]
+    entity_type: Literal["redemption", "request", "offer", "token", "admin"]
     entity_id: UUID
     offer_id: UUID | None = None
     user_id: UUID | None = None

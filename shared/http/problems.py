@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from shared.errors import NotAuthenticated, NotPermitted, OffersError
+from shared.errors import NotAuthenticated, NotPermitted, OffersError, SessionsAway
 from shared.rules import Rule
 from shared.telemetry import get_logger
 
@@ -106,6 +106,7 @@ def install_problems(api: FastAPI, page: ProblemPage = lambda *_: None) -> None:
         Refused,
         NotAuthenticated,
         NotPermitted,
+        SessionsAway,
         RequestValidationError,
         HTTPException,
         asyncpg.DataError,
@@ -123,6 +124,8 @@ def _refused(error: Exception) -> Refused:
             return Refused(HTTPStatus.UNAUTHORIZED, str(error), headers={"WWW-Authenticate": "Bearer"})
         case NotPermitted():
             return Refused(HTTPStatus.FORBIDDEN, str(error))
+        case SessionsAway():
+            return unavailable(str(error))
         case RequestValidationError():
             return _invalid_request(error.errors())
         case HTTPException():

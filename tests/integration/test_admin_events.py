@@ -23,7 +23,7 @@ from shared.security import Role, create_token
 from shared.service import background
 from shared.settings import KafkaSettings
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED
-from tests.support.admin import DRAFT, TWO_TOPUPS, client_of, created
+from tests.support.admin import DRAFT, TWO_TOPUPS, client_of, created, tokens_only
 from tests.support.topics import reading
 
 WAIT_S = 20.0
@@ -33,7 +33,7 @@ WAIT_S = 20.0
 async def client(pool: Pool, kafka: KafkaSettings, publisher: Publisher) -> AsyncIterator[httpx.AsyncClient]:
     """An editor's client of an application whose relay runs, and would not look by itself within the test."""
     relay = OutboxRelay(pool, publisher, [OFFERS_CHANGED, AUDIT_EVENTS], sweep_s=3600.0)
-    api = create_api(pool, relay, kafka_probe(kafka))
+    api = create_api(pool, relay, kafka_probe(kafka), tokens_only(pool))
     async with background(relay.run()), client_of(pool, api, Role.editor) as opened:
         yield opened
 
@@ -118,9 +118,9 @@ async def test_a_refused_change_announces_nothing(client: httpx.AsyncClient, poo
 async def test_readiness_needs_kafka(pool: Pool, kafka: KafkaSettings, publisher: Publisher) -> None:
     relay = create_relay(pool, publisher)
     gone = kafka.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port()}"})
-    async with client_of(pool, create_api(pool, relay, kafka_probe(kafka)), None) as anonymous:
+    async with client_of(pool, create_api(pool, relay, kafka_probe(kafka), tokens_only(pool)), None) as anonymous:
         assert (await anonymous.get("/readyz")).json() == {"status": "ready"}
-    async with client_of(pool, create_api(pool, relay, kafka_probe(gone)), None) as anonymous:
+    async with client_of(pool, create_api(pool, relay, kafka_probe(gone), tokens_only(pool)), None) as anonymous:
         answer = await anonymous.get("/readyz")
         assert (answer.status_code, answer.json()["title"]) == (503, "Service Unavailable")
 
@@ -128,6 +128,7 @@ async def test_readiness_needs_kafka(pool: Pool, kafka: KafkaSettings, publisher
 def configure(monkeypatch: pytest.MonkeyPatch, database_url: str, kafka: KafkaSettings, port: int) -> None:
     """Put the service's settings into the environment."""
     monkeypatch.setenv("OFFERS_DATABASE_URL", database_url)
+    monkeypatch.setenv("OFFERS_REDIS_URL", "redis://127.0.0.1:1")
     monkeypatch.setenv("OFFERS_HTTP_PORT", str(port))
     for name in ("bootstrap_servers", "topic_prefix", "idempotent_producer"):
         monkeypatch.setenv(f"OFFERS_KAFKA_{name.upper()}", str(getattr(kafka, f"kafka_{name}")))

@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 from fastapi import FastAPI
 
+from services.admin.access import Access, AccessSettings
 from services.admin.app import create_api, create_relay
 from shared.broker import Publisher
 from shared.database import Pool
@@ -24,14 +25,19 @@ DRAFT: dict[str, Any] = {
 TWO_TOPUPS = {"rule_key": "two-topups", "rule_type": "min_topups", "params": {"count": 2}}
 
 
-def admin_api(pool: Pool) -> FastAPI:
+def tokens_only(pool: Pool) -> Access:
+    """Nobody can sign in, as there is no Redis; tokens are good."""
+    return Access(pool, AccessSettings(redis_url="redis://127.0.0.1:1"))
+
+
+def admin_api(pool: Pool, access: Access | None = None) -> FastAPI:
     """The application; what it writes to the outbox stays there."""
 
     async def kafka_answers() -> None:
         return None
 
     nowhere = Publisher(KafkaSettings(kafka_bootstrap_servers="localhost:1"), "test")
-    return create_api(pool, create_relay(pool, nowhere), kafka_answers)
+    return create_api(pool, create_relay(pool, nowhere), kafka_answers, access or tokens_only(pool))
 
 
 @asynccontextmanager

@@ -27,6 +27,7 @@ export async function call(method, address, body) {
   const headers = { "X-CSRF-Token": csrfToken, Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const response = await fetch(address, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   const answer = response.status === 204 ? null : await response.json();
   if (!response.ok) throw Object.assign(new Error(answer?.detail ?? response.statusText), { problem: answer });
   return answer;

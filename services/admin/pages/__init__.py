@@ -5,9 +5,18 @@ from collections.abc import Iterable
 from fastapi import APIRouter
 
 from services.admin.pages.offers import offer_routes
+from services.admin.pages.people import people_routes
 from services.admin.pages.rendering import Pages
+from services.admin.pages.signing_in import account_routes, login_routes
+from services.admin.pages.tokens import token_routes
 
 
 def page_routes(pages: Pages) -> Iterable[APIRouter]:
     """The routes of every area."""
-    return (offer_routes(pages),)
+    return (
+        offer_routes(pages),
+        login_routes(pages),
+        account_routes(pages),
+        people_routes(pages),
+        token_routes(pages),
+    )

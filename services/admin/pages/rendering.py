@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from services.admin.access import Access
 from services.admin.pages.assets import asset_url
+from services.admin.pages.next_page import login_address
 from shared.database import Pool
 from shared.http.problems import Refused
 from shared.outbox import OutboxRelay
@@ -102,12 +103,15 @@ class Pages:
         **values: Any,
     ) -> HTMLResponse:
         """A page, or a part of one, for this caller."""
-        known = {"request": request, "caller": caller, "csrf_token": ""}
+        csrf_token = caller.session.csrf_token if caller and caller.session else ""
+        known = {"request": request, "caller": caller, "csrf_token": csrf_token}
         html = _environment.get_template(template).render(known | values)
         return HTMLResponse(html, status, {"Cache-Control": "no-store"})
 
-    def problem(self, request: Request, refused: Refused) -> HTMLResponse | None:
+    def problem(self, request: Request, refused: Refused) -> Response | None:
         """A page that tells what went wrong; None for programs, and for parts of a page, which show it themselves."""
+        if refused.status is HTTPStatus.UNAUTHORIZED and "authorization" not in request.headers:
+            return _to_login(request, refused)
         is_page = not request.url.path.startswith(_NO_PAGES) and "hx-request" not in request.headers
         if not is_page or "text/html" not in request.headers.get("accept", ""):
             return None
@@ -115,3 +119,13 @@ class Pages:
         response = self.render(request, None, "error.html", refused.status, phrase=phrase, problem=refused.problem)
         response.headers.update(refused.headers or {})
         return response
+
+
+def _to_login(request: Request, refused: Refused) -> Response | None:
+    accepted = request.headers.get("accept", "")
+    if "hx-request" in request.headers:
+        headers = dict(refused.headers or {}) | {"HX-Redirect": login_address(request)}
+        return Response(status_code=refused.status, headers=headers)
+    if request.url.path.startswith(_NO_PAGES) or "json" in accepted or "text/event-stream" in accepted:
+        return None
+    return RedirectResponse(login_address(request), HTTPStatus.SEE_OTHER)
