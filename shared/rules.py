@@ -17,6 +17,7 @@ PositiveMoney = Annotated[Money, Field(gt=0)]
 WindowDays = Annotated[
     Days | None, Field(title="Window (days)", description="only the last so many days; empty means ever")
 ]
+OperatorId = Annotated[UUID, Field(json_schema_extra={"x-names": "/api/operators"})]
 RuleKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
@@ -47,13 +48,13 @@ class AmountParams(_Strict):
 class OperatorCountParams(CountParams):
     """How many on one operator."""
 
-    operator_id: UUID = Field(title="Operator")
+    operator_id: OperatorId = Field(title="Operator")
 
 
 class OperatorAmountParams(AmountParams):
     """How much on one operator."""
 
-    operator_id: UUID = Field(title="Operator")
+    operator_id: OperatorId = Field(title="Operator")
 
 
 class RecencyParams(_Strict):
@@ -64,7 +65,8 @@ class RecencyParams(_Strict):
 
 class _Rule(_Strict):
     rule_key: RuleKey = Field(title="Key", description="names the rule within its offer")
-    description: Text = ""
+    description: Text = Field(default="", title="Note", description="for colleagues; customers never see it")
+    enabled: bool = Field(default=True, title="Enabled", description="false: kept with the offer, but asks nothing")
 
 
 class NewUserRule(_Rule):

@@ -122,10 +122,11 @@ def _key(session_id: str) -> str:
 
 
 def _read(session_id: str, kept: object) -> Session | None:
+    if not isinstance(kept, bytes):
+        return None
     try:
-        content = orjson.loads(kept) if isinstance(kept, bytes) else None
-        return content and Session(
-            session_id, UUID(content["user_id"]), int(content["user_version"]), from_us(content["started_at_us"])
-        )
+        content = orjson.loads(kept)
+        user_id, user_version = UUID(content["user_id"]), int(content["user_version"])
+        return Session(session_id, user_id, user_version, from_us(content["started_at_us"]))
     except (ValueError, TypeError, KeyError, OverflowError):
         return None  # Another release wrote it: its user signs in again.

@@ -16,6 +16,7 @@ from pydantic import Field
 from starlette.types import Scope
 
 from services.admin.login import Logins, LoginSettings
+from services.admin.passwords import Passwords
 from shared.database import Pool
 from shared.http.problems import refuse
 from shared.http.secure_headers import is_https
@@ -42,9 +43,9 @@ class AccessSettings(LoginSettings):
 class Access:
     """Makes the dependencies by which routes learn their caller."""
 
-    def __init__(self, pool: Pool, settings: AccessSettings) -> None:
+    def __init__(self, pool: Pool, settings: AccessSettings, passwords: Passwords | None = None) -> None:
         self._pool = pool
-        self.logins = Logins(pool, settings)
+        self.logins = Logins(pool, settings, passwords or Passwords())
         self._origin = urlsplit(settings.admin_public_url.lower()) if settings.admin_public_url else None
 
     def caller(self, needed: Role) -> Callable[..., Awaitable[Caller]]:

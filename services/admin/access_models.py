@@ -1,6 +1,6 @@
 """What the access API takes and gives: admin users, API tokens, and the caller's own session."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
@@ -9,10 +9,11 @@ from services.admin.models import INTEGER_MAX
 from services.admin.passwords import LENGTH_MAX, LENGTH_MIN
 from shared.events.fields import Moment
 
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$"
 RoleName = Literal["viewer", "editor", "admin"]
 UserName = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$"),
+    StringConstraints(pattern=NAME_PATTERN),
     Field(description="letters, digits and . _ @ + -; unique in any case", examples=["maria"]),
 ]
 TokenName = Annotated[

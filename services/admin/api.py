@@ -1,4 +1,4 @@
-"""Offers and their rules over HTTP: read, write, publish, explain and preview."""
+"""Offers and their rules over HTTP: read, write, publish and preview."""
 
 import asyncio
 from http import HTTPStatus
@@ -11,7 +11,6 @@ from services.admin import editing, previewing, store
 from services.admin.access import Access
 from services.admin.changes import Action
 from services.admin.models import (
-    Eligibility,
     MemberPage,
     Offer,
     OfferDraft,
@@ -61,12 +60,6 @@ def reading_routes(pool: Pool, access: Access) -> APIRouter:
             explain_refusal(editing.OfferNotFound())
         response.headers["ETag"] = etag(offer)
         return offer
-
-    @routes.get("/api/offers/{offer_id}/eligibility/{user_id}", responses=_READ_ONE, operation_id="explain")
-    async def explain(offer_id: UUID, user_id: UUID) -> Eligibility:
-        """Whether a user may use an offer now, with each rule's verdict."""
-        found = await store.explain(pool, offer_id, user_id)
-        return found or explain_refusal(editing.OfferNotFound())
 
     @routes.get("/api/offers/{offer_id}/members", responses=_READ_ONE, operation_id="list_members")
     async def list_members(

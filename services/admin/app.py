@@ -15,6 +15,7 @@ from services.admin.operators import operator_routes
 from services.admin.pages import page_routes
 from services.admin.pages.assets import asset_files
 from services.admin.pages.rendering import Pages
+from services.admin.user_api import user_routes
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
 from shared.errors import DeliveryError
@@ -68,6 +69,7 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, access: Access, pre
         admin_user_routes(pool, access, relay),
         token_routes(pool, access, relay),
         session_routes(access, relay),
+        user_routes(pool, access),
         *page_routes(pages),
     ):
         api.include_router(routes)

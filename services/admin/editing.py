@@ -13,6 +13,7 @@ import asyncpg
 from services.admin import store
 from services.admin.changes import Action, ChangeType, describe_change, event_type, next_status
 from services.admin.models import Offer, OfferDraft, Status
+from services.admin.versions import keep_version
 from shared.database import Connection, Pool
 from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
@@ -72,18 +73,8 @@ async def create_offer(pool: Pool, draft: OfferDraft, caller: Caller) -> Offer |
 
 async def replace_offer(pool: Pool, offer_id: UUID, draft: OfferDraft, version: int, caller: Caller) -> Offer | Refusal:
     """Make an offer what the draft says, if it still has the version."""
-
-    async def replace(connection: Connection, before: Offer) -> ChangeType | Refusal:
-        if before.status == "archived":
-            return NotAllowedNow("change", before.status)
-        limit = draft.per_user_limit
-        if limit is not None and await store.most_uses_by_one_user(connection, offer_id) > limit:
-            return LimitBelowUsage("per_user_limit", limit)
-        await store.update_offer(connection, offer_id, draft)
-        return "offer.updated"
-
     try:
-        return await _edit(pool, offer_id, version, caller, replace)
+        return await _edit(pool, offer_id, version, caller, _replacing(draft))
     except asyncpg.IntegrityConstraintViolationError as error:
         return _refusal(error, draft)
 
@@ -92,34 +83,77 @@ async def change_status(
     pool: Pool, offer_id: UUID, action: Action, version: int | None, caller: Caller
 ) -> Offer | Refusal:
     """Publish, pause or archive an offer."""
+    return await _edit(pool, offer_id, version, caller, _becoming(action))
 
+
+async def publish_draft(
+    pool: Pool, offer_id: UUID, draft: OfferDraft, version: int, caller: Caller, *, activate: bool
+) -> Offer | Refusal:
+    """Make an offer what the caller's draft says, and active where asked, and forget the draft: all or nothing."""
+
+    async def forget(connection: Connection, _: Offer) -> None:
+        await store.delete_draft(connection, offer_id, caller.name)
+
+    steps = [_replacing(draft), *([_becoming("publish")] if activate else []), forget]
+    try:
+        return await _edit(pool, offer_id, version, caller, *steps)
+    except asyncpg.IntegrityConstraintViolationError as error:
+        return _refusal(error, draft)
+
+
+Step = Callable[[Connection, Offer], Awaitable[ChangeType | Refusal | None]]
+"""Changes an offer whose row is locked: answers what to announce, if anything, or why it can't."""
+
+
+def _replacing(draft: OfferDraft) -> Step:
+    async def replace(connection: Connection, before: Offer) -> ChangeType | Refusal:
+        if before.status == "archived":
+            return NotAllowedNow("change", before.status)
+        limit = draft.per_user_limit
+        if limit is not None and await store.most_uses_by_one_user(connection, before.id) > limit:
+            return LimitBelowUsage("per_user_limit", limit)
+        await store.update_offer(connection, before.id, draft)
+        return "offer.updated"
+
+    return replace
+
+
+def _becoming(action: Action) -> Step:
     async def change(connection: Connection, before: Offer) -> ChangeType | Refusal:
         status = next_status(action, before.status)
         if status is None:
             return NotAllowedNow(action, before.status)
-        await store.update_status(connection, offer_id, status)
+        await store.update_status(connection, before.id, status)
         return event_type(action)
 
-    return await _edit(pool, offer_id, version, caller, change)
+    return change
 
 
-async def _edit(
-    pool: Pool,
-    offer_id: UUID,
-    version: int | None,
-    caller: Caller,
-    change: Callable[[Connection, Offer], Awaitable[ChangeType | Refusal]],
-) -> Offer | Refusal:
-    async with pool.acquire() as connection, connection.transaction():
-        if not await store.lock_offer(connection, offer_id):
-            return OfferNotFound()
-        before = await _stored(connection, offer_id)
-        if version is not None and version != before.version:
-            return StaleVersion(version, before.version)
-        changed = await change(connection, before)
-        if not isinstance(changed, str):
-            return changed
-        return await _announce(connection, offer_id, changed, before, caller)
+class _Refused(Exception):
+    """Ends the transaction without effect."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+
+
+async def _edit(pool: Pool, offer_id: UUID, version: int | None, caller: Caller, *steps: Step) -> Offer | Refusal:
+    """Take every step and announce each, or none."""
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            if not await store.lock_offer(connection, offer_id):
+                return OfferNotFound()
+            offer = await _stored(connection, offer_id)
+            if version is not None and version != offer.version:
+                return StaleVersion(version, offer.version)
+            for step in steps:
+                changed = await step(connection, offer)
+                if isinstance(changed, str):
+                    offer = await _announce(connection, offer_id, changed, offer, caller)
+                elif changed is not None:
+                    raise _Refused(changed)
+            return offer
+    except _Refused as refused:
+        return refused.refusal
 
 
 async def _announce(
@@ -146,6 +180,7 @@ async def _announce(
         occurred_at=after.updated_at,
         data=describe_change(before, after) | {"by": _by(caller)},
     )
+    await keep_version(connection, after, kind, caller.name)
     await add_to_outbox(connection, OFFERS_CHANGED, [(offer_id, changed.model_dump_json())])
     await add_to_outbox(connection, AUDIT_EVENTS, [(offer_id, audit.model_dump_json())])
     return after

@@ -1,10 +1,13 @@
 """Signing in and out: a right name and password, tried not too often, become a session."""
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
+import asyncpg
 from redis.asyncio import Redis
 
-from services.admin.access_models import AdminUser
+from services.admin.access_models import NAME_PATTERN, AdminUser
 from services.admin.accounts import AccountRefusal, Change, WrongPassword, change_user
 from services.admin.attempts import Attempts, AttemptSettings, TooManyAttempts
 from services.admin.passwords import LENGTH_MAX, Passwords
@@ -14,6 +17,8 @@ from shared.sessions import Session, Sessions, connect_redis
 from shared.settings import RedisSettings, SessionSettings
 from shared.sqlfile import load_queries
 from shared.telemetry import get_logger
+
+_NAME: Final = re.compile(NAME_PATTERN, re.ASCII)
 
 log = get_logger(__name__)
 _queries = load_queries(__file__, "access.sql")
@@ -31,12 +36,12 @@ class WrongLogin:
 class Logins:
     """Signs people in and out. Whatever needs Redis raises SessionsAway if it doesn't answer."""
 
-    def __init__(self, pool: Pool, settings: LoginSettings) -> None:
+    def __init__(self, pool: Pool, settings: LoginSettings, passwords: Passwords) -> None:
         self._pool = pool
         self._redis: Redis = connect_redis(settings)
         self.sessions = Sessions(self._redis, settings)
         self.attempts = Attempts(self._redis, settings)
-        self.passwords = Passwords()
+        self.passwords = passwords
 
     async def sign_in(
         self, name: str, password: str, address: str | None, replaced: str | None
@@ -46,7 +51,7 @@ class Logins:
         if refused is not None:
             log.warning("login refused", action="login.limited", address=address)
             return refused
-        row = await self._pool.fetchrow(_queries.find_login, name.strip())
+        row = await self._find(name.strip())
         fits = await self.passwords.fits(row["password_hash"] if row else None, password[: LENGTH_MAX + 1])
         if row is None or not fits or row["disabled_at"] is not None:
             log.warning("login failed", action="login.failed", address=address, user=row["name"] if row else None)
@@ -59,6 +64,10 @@ class Logins:
             await self.sessions.end(replaced)
         log.info("signed in", action="login.succeeded", address=address, user=row["name"])
         return await self.sessions.start(row["id"], row["version"])
+
+    async def _find(self, name: str) -> asyncpg.Record | None:
+        # Names are ASCII. PostgreSQL and Python disagree on the lower case of others, which would count apart.
+        return await self._pool.fetchrow(_queries.find_login, name) if _NAME.fullmatch(name) else None
 
     async def sign_out(self, session: Session, everywhere: bool = False) -> None:
         """End a session, or all of its user's."""

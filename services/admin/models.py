@@ -110,6 +110,11 @@ class Audience(_Input):
             raise ValueError(f"two rules have the rule_key {repeated[0]}")
         return rules
 
+    @property
+    def enabled_rules(self) -> list[AnyRule]:
+        """The rules that ask something."""
+        return [rule for rule in self.rules if rule.enabled]
+
 
 class OfferDraft(Audience):
     """A whole offer as a writer states it: what is left out takes its default."""
@@ -174,6 +179,7 @@ class Preview(Audience):
     """A rule set that need not be saved anywhere."""
 
     sample_size: int = Field(default=20, ge=0, le=SAMPLE_MAX)
+    compared_to: Audience | None = Field(default=None, description="tell who enters and leaves if it replaces this one")
 
 
 class OfferSummary(BaseModel):
@@ -208,6 +214,7 @@ class StoredRule(BaseModel):
     rule_type: str
     params: dict[str, Any]
     description: str
+    enabled: bool = True
 
 
 class Offer(OfferSummary):
@@ -282,6 +289,16 @@ class RuleCount(BaseModel):
     matching: int
 
 
+class Comparison(BaseModel):
+    """How another rule set's users differ."""
+
+    matching: int = Field(description="users the other rule set matches")
+    entering: int = Field(description="matched now, not by the other")
+    leaving: int = Field(description="matched by the other, no longer now")
+    entering_sample: list[UUID]
+    leaving_sample: list[UUID]
+
+
 class PreviewResult(BaseModel):
     """Whom a rule set matches now, among the users known."""
 
@@ -290,6 +307,7 @@ class PreviewResult(BaseModel):
     matching: int
     rules: list[RuleCount]
     sample: list[UUID] = Field(description="the first matching users by id")
+    comparison: Comparison | None = Field(default=None, description="beside `compared_to`, where that was given")
 
 
 def _repeated(keys: Sequence[object]) -> list[object]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from functools import cache
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -13,8 +12,6 @@ LENGTH_MAX: Final = 200
 DIFFERENT_MIN: Final = 5
 AT_ONCE: Final = 2
 """Each hash takes 64 MB and a tenth of a second of a core."""
-
-_hasher: Final = PasswordHasher()
 
 
 def weakness(name: str, password: str) -> str | None:
@@ -39,33 +36,31 @@ def generated_password() -> str:
 class Passwords:
     """Hashes and checks passwords off the event loop, a few at a time: otherwise logins could take all memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        """With argon2-cffi's own costs, unless told others."""
+        self._hasher = hasher or PasswordHasher()
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._hash_of_nobody = ""
 
     async def hash(self, password: str) -> str:
         """What is stored of a password."""
         async with self._places:
-            return await asyncio.to_thread(_hasher.hash, password)
+            return await asyncio.to_thread(self._hasher.hash, password)
 
     async def fits(self, stored: str | None, password: str) -> bool:
         """Whether this is the password; it takes as long where there is none because nobody has the name."""
+        # Made whoever comes first, so that the first one tells nothing by its time.
+        self._hash_of_nobody = self._hash_of_nobody or await self.hash(secrets.token_urlsafe(32))
         async with self._places:
-            return await asyncio.to_thread(_fits, stored, password)
+            verified = await asyncio.to_thread(self._verify, stored or self._hash_of_nobody, password)
+        return verified and stored is not None
 
-    @staticmethod
-    def is_outdated(stored: str) -> bool:
+    def is_outdated(self, stored: str) -> bool:
         """Whether the hash was made in another way than hashes are made now."""
-        return _hasher.check_needs_rehash(stored)
+        return self._hasher.check_needs_rehash(stored)
 
-
-@cache
-def _hash_of_nobody() -> str:
-    return _hasher.hash(secrets.token_urlsafe(32))
-
-
-def _fits(stored: str | None, password: str) -> bool:
-    of_nobody = _hash_of_nobody()  # Made whoever comes first, so that the first tells nothing by its time.
-    try:
-        return _hasher.verify(stored or of_nobody, password) and stored is not None
-    except (VerificationError, InvalidHashError):
-        return False
+    def _verify(self, stored: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored, password)
+        except (VerificationError, InvalidHashError):
+            return False

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from services.admin import store
-from services.admin.models import Preview, PreviewResult, RuleCount
+from services.admin.models import Audience, Comparison, Preview, PreviewResult, RuleCount
 from services.admin.tally import Jury, People, Tally
 from shared.clock import to_us
 from shared.database import Connection, Pool
@@ -73,12 +73,14 @@ class _Half:
         """The next users from an id on; None if there are none."""
         if first > self.last:
             return None
-        roles = [] if self.wanted.allow_all else self.wanted.allowed_roles
-        people = await store.load_people(self.connection, UUID(int=first), UUID(int=self.last), self.chunk_users, roles)
+        span = UUID(int=first), UUID(int=self.last)
+        roles, other_roles = _roles(self.wanted), _roles(self.wanted.compared_to or Audience())
+        people = await store.load_people(self.connection, *span, self.chunk_users, roles, other_roles)
         if not len(people.ids):
             return None
         begin, end = to_uuids(people.ids[[0, -1]])
-        needs = needs_of(self.wanted.rules)
+        others = self.wanted.compared_to.enabled_rules if self.wanted.compared_to else []
+        needs = needs_of([*self.wanted.rules, *others])
         transactions = NO_TRANSACTIONS
         if needs.transactions:
             transactions = await load_transactions_between(self.connection, begin, end, needs, self.now)
@@ -105,14 +107,29 @@ async def _together(one: Coroutine[Any, Any, A], other: Coroutine[Any, Any, B]) 
     return tasks[0].result(), tasks[1].result()
 
 
+def _roles(audience: Audience) -> list[str]:
+    return [] if audience.allow_all else audience.allowed_roles
+
+
 def _result(wanted: Preview, tally: Tally) -> PreviewResult:
     return PreviewResult(
         total_users=tally.users,
         allowed=tally.allowed,
-        matching=tally.matching,
+        matching=tally.matching.count,
         rules=[
             RuleCount(rule_key=rule.rule_key, rule_type=rule.rule_type, matching=passing)
             for rule, passing in zip(wanted.rules, tally.passing, strict=True)
         ],
-        sample=list(tally.sample),
+        sample=list(tally.matching.sample),
+        comparison=_comparison(tally) if wanted.compared_to else None,
+    )
+
+
+def _comparison(tally: Tally) -> Comparison:
+    return Comparison(
+        matching=tally.matched_before,
+        entering=tally.entering.count,
+        leaving=tally.leaving.count,
+        entering_sample=list(tally.entering.sample),
+        leaving_sample=list(tally.leaving.sample),
     )

@@ -47,10 +47,18 @@ SELECT
     (
         SELECT coalesce(jsonb_agg(
             jsonb_build_object(
-                'rule_key', r.rule_key, 'rule_type', r.rule_type, 'params', r.params, 'description', r.description
+                'rule_key', r.rule_key, 'rule_type', r.rule_type, 'params', r.params, 'description', r.description,
+                'enabled', r.enabled
             ) ORDER BY r.position, r.rule_key
         ), '[]')
-        FROM offer_eligibility_rules AS r WHERE r.offer_id = o.id
+        FROM (
+            SELECT e.rule_key, e.rule_type, e.params, e.description, e.position, true AS enabled
+            FROM offer_eligibility_rules AS e WHERE e.offer_id = o.id
+            UNION ALL
+            SELECT d.rule_key, d.rule_type, d.params, d.description, d.position, false AS enabled
+            FROM jsonb_to_recordset(o.disabled_rules)
+                AS d (rule_key text, rule_type text, params jsonb, description text, position integer)
+        ) AS r
     ) AS rules
 FROM offers AS o
 WHERE o.id = $1
@@ -74,9 +82,9 @@ SELECT coalesce(max(u.uses), 0) FROM (
 -- A new draft.
 INSERT INTO offers (
     code, title, description, discount_type, discount_value, per_user_limit, total_usage_limit, apply_to,
-    allow_all, eligibility_logic, starts_at, ends_at, created_by
+    allow_all, eligibility_logic, starts_at, ends_at, disabled_rules, created_by
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 RETURNING id
 
 -- name: update_offer
@@ -85,12 +93,16 @@ UPDATE offers
 SET
     code = $2, title = $3, description = $4, discount_type = $5, discount_value = $6, per_user_limit = $7,
     total_usage_limit = $8, apply_to = $9, allow_all = $10, eligibility_logic = $11, starts_at = $12,
-    ends_at = $13, version = version + 1, updated_at = now()
+    ends_at = $13, disabled_rules = $14, version = version + 1, updated_at = now()
 WHERE id = $1
 
 -- name: update_status
 -- Publishes, pauses or archives.
 UPDATE offers SET status = $2, version = version + 1, updated_at = now() WHERE id = $1
+
+-- name: delete_draft
+-- Forgets a draft and its steps.
+DELETE FROM offer_drafts WHERE offer_id = $1 AND edited_by = $2
 
 -- name: delete_other_users
 -- Takes the offer from every user but those given.
@@ -167,27 +179,6 @@ WHERE NOT EXISTS (
         AND p.supplier_product_mapping_id IS NOT DISTINCT FROM n.supplier_product_mapping_id
 )
 
--- name: explain
--- Whether a user may use an offer now, with each rule's verdict, all as of one instant.
-SELECT
-    o.eligibility_logic,
-    is_user_eligible_for_offer(o.id, $2) AS eligible,
-    offer_allows_user(o.id, $2) AS allowed,
-    nullif(eligibility_valid_until(o.id, $2), 'infinity') AS valid_until,
-    (
-        SELECT coalesce(jsonb_agg(
-            jsonb_build_object(
-                'rule_key', e.rule_key, 'rule_type', e.rule_type, 'passed', e.passed,
-                'required', e.required, 'actual', e.actual, 'valid_until', nullif(e.valid_until, 'infinity'),
-                'missing', e.missing
-            ) ORDER BY e.place
-        ), '[]')
-        FROM explain_eligibility(o.id, $2) WITH ORDINALITY
-            AS e (rule_key, rule_type, passed, required, actual, valid_until, missing, place)
-    ) AS rules
-FROM offers AS o
-WHERE o.id = $1
-
 -- name: list_operators
 -- Every operator that has a name.
 SELECT o.id, o.name, o.updated_at FROM operators AS o ORDER BY o.name, o.id
@@ -221,12 +212,13 @@ SELECT
     (SELECT u.id FROM users AS u ORDER BY u.id LIMIT 1 OFFSET (SELECT count(*) / 2 FROM users)) AS middle
 
 -- name: load_people
--- The next users of a range of ids, by id, with when they registered and whether they hold one of some roles: one
--- column of fixed-width values each.
+-- The next users of a range of ids, by id, with when they registered and whether they hold one of some roles, and of
+-- some others: one column of fixed-width values each.
 SELECT
     string_agg(uuid_send(p.id), '' ORDER BY p.id) AS ids,
     string_agg(timestamptz_send(coalesce(p.created_at, '-infinity')), '' ORDER BY p.id) AS registered,
-    string_agg(boolsend(p.roles && $4::text[]), '' ORDER BY p.id) AS role_holders
+    string_agg(boolsend(p.roles && $4::text[]), '' ORDER BY p.id) AS role_holders,
+    string_agg(boolsend(p.roles && $5::text[]), '' ORDER BY p.id) AS other_role_holders
 FROM (
     SELECT u.id, u.created_at, u.roles FROM users AS u WHERE u.id BETWEEN $1 AND $2 ORDER BY u.id LIMIT $3
 ) AS p

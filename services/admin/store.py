@@ -8,7 +8,6 @@ from uuid import UUID
 
 from services.admin.models import (
     Audience,
-    Eligibility,
     Member,
     Offer,
     OfferDraft,
@@ -68,12 +67,9 @@ async def update_status(connection: Connection, offer_id: UUID, status: Status) 
     await connection.execute(_queries.update_status, offer_id, status)
 
 
-async def explain(pool: Pool, offer_id: UUID, user_id: UUID) -> Eligibility | None:
-    """Whether the user may use the offer now, and why; None if there is no such offer."""
-    row = await pool.fetchrow(_queries.explain, offer_id, user_id)
-    if row is None:
-        return None
-    return Eligibility.model_validate({"offer_id": offer_id, "user_id": user_id, **row})
+async def delete_draft(source: Connection | Pool, offer_id: UUID, owner: str) -> None:
+    """Forget somebody's draft of the offer, if there is one."""
+    await source.execute(_queries.delete_draft, offer_id, owner)
 
 
 async def list_operators(pool: Pool) -> list[Operator]:
@@ -113,14 +109,17 @@ async def start_preview(connection: Connection) -> PreviewStart:
     return PreviewStart(row["now"], row["same_snapshot"], row["middle"] or UUID(int=0))
 
 
-async def load_people(connection: Connection, first: UUID, last: UUID, limit: int, roles: Sequence[str]) -> People:
+async def load_people(
+    connection: Connection, first: UUID, last: UUID, limit: int, roles: Sequence[str], other_roles: Sequence[str]
+) -> People:
     """At most `limit` users with ids from first to last, by id."""
-    row = await connection.fetchrow(_queries.load_people, first, last, limit, roles)
+    row = await connection.fetchrow(_queries.load_people, first, last, limit, roles, other_roles)
     assert row is not None, "an aggregate always has a row"
     return People(
         ids=read_ids(row["ids"]),
         registered_us=read_times(row["registered"]),
         role_holders=read_flags(row["role_holders"]),
+        other_role_holders=read_flags(row["other_role_holders"]),
     )
 
 
@@ -138,14 +137,16 @@ def _columns(draft: OfferDraft) -> Sequence[object]:
         draft.eligibility_logic,
         draft.starts_at,
         draft.ends_at,
+        [rule for rule in _rules(draft) if not rule.pop("enabled")],
     )
 
 
 async def _put_lists(connection: Connection, offer_id: UUID, draft: OfferDraft) -> None:
     products = [_product(product) for product in draft.products]
-    rule_keys = [rule.rule_key for rule in draft.rules]
+    rules = [rule for rule in _rules(draft) if rule.pop("enabled")]
+    rule_keys = [rule["rule_key"] for rule in rules]
     await connection.execute(_queries.delete_other_rules, offer_id, rule_keys)
-    await connection.execute(_queries.put_rules, offer_id, _rules(draft))
+    await connection.execute(_queries.put_rules, offer_id, rules)
     await connection.execute(_queries.delete_other_users, offer_id, draft.allowed_users)
     await connection.execute(_queries.add_users, offer_id, draft.allowed_users)
     await connection.execute(_queries.delete_other_roles, offer_id, draft.allowed_roles)

@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Final, Literal
 from uuid import UUID
 
-from services.redemption.pricing import DiscountType, Price, discounted_price, full_price
 from services.redemption.records import Redemption
 from shared.events.redemption_replies import Reason, RuleResult
 from shared.events.redemption_requests import Purchase, RevokeRequest
+from shared.pricing import DiscountType, Price, discounted_price, full_price
 
 
 @dataclass(frozen=True, slots=True)

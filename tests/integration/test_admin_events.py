@@ -89,7 +89,7 @@ async def test_the_audit_event_says_what_changed_from_what_to_what(
     )
     assert (await audited(kafka, 2))["changes"] == {
         "discount_value": {"before": "10.00", "after": "12.50"},
-        "rules": {"before": [TWO_TOPUPS | {"description": ""}], "after": []},
+        "rules": {"before": [TWO_TOPUPS | {"description": "", "enabled": True}], "after": []},
         "allowed_roles": {"before": [], "after": ["vip"]},
     }
 

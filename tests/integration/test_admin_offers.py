@@ -96,12 +96,13 @@ async def test_a_created_offer_is_a_draft_and_reads_back_whole(client: httpx.Asy
         "allowed_users": [USER_1, USER_2],
         "allowed_roles": ["vip"],
         "rules": [
-            TWO_TOPUPS | {"description": ""},
+            TWO_TOPUPS | {"description": "", "enabled": True},
             {
                 "rule_key": "spent",
                 "rule_type": "min_spent",
                 "params": {"amount": "50.00", "window_days": 30},
                 "description": "",
+                "enabled": True,
             },
         ],
     }
@@ -171,8 +172,20 @@ async def test_products_and_rules_become_those_put(client: httpx.AsyncClient) ->
         rules=[TWO_TOPUPS, {"rule_key": "new", "rule_type": "new_user", "params": {"account_age_days": 7}}],
     )
     rules = [
-        {"rule_key": "new", "rule_type": "new_user", "params": {"account_age_days": 9}, "description": "nine"},
-        {"rule_key": "active", "rule_type": "last_active_within", "params": {"window_days": 5}, "description": ""},
+        {
+            "rule_key": "new",
+            "rule_type": "new_user",
+            "params": {"account_age_days": 9},
+            "description": "nine",
+            "enabled": False,
+        },
+        {
+            "rule_key": "active",
+            "rule_type": "last_active_within",
+            "params": {"window_days": 5},
+            "description": "",
+            "enabled": True,
+        },
     ]
     replaced = await put(
         client, offer, products=[{"operator_product_id": PRODUCT, "max_quantity_per_purchase": 2}], rules=rules

@@ -19,7 +19,7 @@ async def chunk_plans(pool: Pool) -> dict[str, Plan]:
     ids = [row["id"] for row in await pool.fetch("SELECT id FROM users ORDER BY id OFFSET 1000 LIMIT $1", CHUNK)]
     since = datetime.now(UTC) - timedelta(days=30)
     wanted: dict[str, tuple[str, tuple[object, ...]]] = {
-        "load_people": (admin.load_people, (ids[0], ID_MAX, CHUNK, ["client"])),
+        "load_people": (admin.load_people, (ids[0], ID_MAX, CHUNK, ["client"], [])),
         "load_transactions_between": (
             histories.load_transactions_between,
             (ids[0], ids[-1], since, False, None, True, True, True, True),

@@ -101,6 +101,7 @@ async def test_a_preview_among_no_users_counts_zero(client: httpx.AsyncClient) -
         "matching": 0,
         "rules": [{"rule_key": "two-topups", "rule_type": "min_topups", "matching": 0}],
         "sample": [],
+        "comparison": None,
     }
 
 
@@ -257,7 +258,7 @@ async def test_a_rule_stored_by_other_means_is_shown_as_it_is(client: httpx.Asyn
     )
     read = (await client.get(f"/api/offers/{offer['id']}")).json()
     assert read["rules"] == [
-        {"rule_key": "Old Rule", "rule_type": "min_spent", "params": {"amount": 50}, "description": ""}
+        {"rule_key": "Old Rule", "rule_type": "min_spent", "params": {"amount": 50}, "description": "", "enabled": True}
     ]
 
 

@@ -30,7 +30,12 @@ FILES: Final = {
     "offers_redemption": ["services/redemption/queries.sql"],
     "offers_segmenter": ["services/segmenter/queries.sql", "shared/outbox.sql", "shared/histories.sql"],
     "offers_audit": ["services/audit/queries.sql"],
-    "offers_admin": ["services/admin/queries.sql", "shared/outbox.sql", "shared/histories.sql"],
+    "offers_admin": [
+        "services/admin/queries.sql",
+        "services/admin/drafts.sql",
+        "shared/outbox.sql",
+        "shared/histories.sql",
+    ],
     "offers_reader": ["deploy/verification.sql", "deploy/cli/queries.sql"],
 }
 QUERIES: Final = [
@@ -40,8 +45,9 @@ TABLES: Final = (
     *("offers", "offer_products", "offer_allowed_users", "offer_allowed_roles", "offer_eligibility_rules"),
     *("offer_segment_members", "offer_segment_rebuilds", "offer_definitions", "offer_redemptions"),
     *("redemption_decisions", "decision_periods", "users", "topup_requests", "operators", "outbox", "audit_log"),
-    *("audit_chains", "audit_checkpoints", "api_tokens"),
+    *("audit_chains", "audit_checkpoints", "api_tokens", "offer_drafts", "offer_draft_steps", "offer_versions"),
 )
+EDITING: Final = {"offer_drafts", "offer_draft_steps", "offer_versions"}
 AUDIT: Final = {"audit_log", "audit_chains", "audit_checkpoints", "api_tokens"}
 WRITES: Final = {
     "offers_redemption": {"offers": "u", "offer_redemptions": "iu", "redemption_decisions": "i"},
@@ -61,22 +67,25 @@ WRITES: Final = {
         "offer_eligibility_rules": "iud",
         "operators": "iu",
         "outbox": "id",
+        "offer_drafts": "iud",
+        "offer_draft_steps": "iud",
+        "offer_versions": "i",
     },
     "offers_reader": {},
 }
 """What each role may insert, update (some columns at least) or delete."""
 UNREAD: Final = {
-    "offers_redemption": {"offer_segment_rebuilds", "offer_definitions", "outbox", *AUDIT},
+    "offers_redemption": {"offer_segment_rebuilds", "offer_definitions", "outbox", *EDITING, *AUDIT},
     "offers_segmenter": {
         *("offer_products", "offer_definitions", "offer_redemptions", "redemption_decisions", "decision_periods"),
-        *("operators", *AUDIT),
+        *("operators", *EDITING, *AUDIT),
     },
     "offers_audit": set(TABLES) - AUDIT,
     "offers_admin": {
         *("offer_segment_rebuilds", "offer_definitions", "redemption_decisions", "decision_periods"),
         *("audit_log", "audit_chains", "audit_checkpoints"),
     },
-    "offers_reader": {"outbox", "api_tokens"},
+    "offers_reader": {"outbox", "api_tokens", "offer_drafts", "offer_draft_steps"},
 }
 """What each role may not read."""
 

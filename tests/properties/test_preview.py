@@ -56,6 +56,7 @@ def wanted(world: World, sample_size: int) -> Preview:
             "allowed_roles": [ALLOWED_ROLE],
             "rules": [rule | {"rule_key": f"rule-{place}"} for place, rule in enumerate(world.rules)],
             "sample_size": sample_size,
+            "compared_to": {"allow_all": False, "allowed_roles": [ALLOWED_ROLE]},
         }
     )
 
@@ -63,6 +64,9 @@ def wanted(world: World, sample_size: int) -> Preview:
 async def expected(pool: Pool, world: World, sample_size: int) -> dict[str, Any]:
     rows = await pool.fetch(REFERENCE, OFFER)
     eligible = [row["id"] for row in rows if row["eligible"]]
+    holders = sorted(user for user, roles in zip(world.users, world.roles, strict=True) if ALLOWED_ROLE in roles)
+    entering = [user for user in eligible if user not in holders]
+    leaving = [user for user in holders if user not in eligible]
     return {
         "total_users": len(world.users),
         "allowed": sum(row["allowed"] for row in rows),
@@ -76,4 +80,11 @@ async def expected(pool: Pool, world: World, sample_size: int) -> dict[str, Any]
             for place, rule in enumerate(world.rules)
         ],
         "sample": eligible[:sample_size],
+        "comparison": {
+            "matching": len(holders),
+            "entering": len(entering),
+            "leaving": len(leaving),
+            "entering_sample": entering[:sample_size],
+            "leaving_sample": leaving[:sample_size],
+        },
     }

@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 from services.admin.access import Access, AccessSettings
+from services.admin.passwords import Passwords
 from shared.database import Pool
 from shared.security import Role
 from tests.support.admin import admin_api
@@ -20,9 +21,13 @@ PASSWORD: Final = "correct horse battery"
 ORIGIN: Final = "http://admin.test"
 
 
+CHEAP: Final = PasswordHasher(time_cost=1, memory_cost=1_024, parallelism=1)
+"""Real hashes cost so much that tests of logins would take minutes."""
+
+
 @cache
 def _hashed() -> str:
-    return PasswordHasher().hash(PASSWORD)
+    return CHEAP.hash(PASSWORD)
 
 
 async def add_person(pool: Pool, name: str, role: Role) -> str:
@@ -67,7 +72,7 @@ class Door:
 @asynccontextmanager
 async def door(pool: Pool, redis_url: str, **settings: Any) -> AsyncIterator[Door]:
     """The application with these settings."""
-    access = Access(pool, AccessSettings(redis_url=redis_url, **settings))
+    access = Access(pool, AccessSettings(redis_url=redis_url, **settings), Passwords(CHEAP))
     try:
         yield Door(pool, access, admin_api(pool, access))
     finally:

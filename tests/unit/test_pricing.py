@@ -4,7 +4,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from services.redemption.pricing import DiscountType, discounted_price
+from shared.pricing import DiscountType, discounted_price
 
 
 @pytest.mark.parametrize(

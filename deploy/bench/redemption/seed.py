@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from deploy.bench.redemption.options import SEED_CONNECTIONS, SEED_WARM_UP
 from deploy.bench.redemption.preparing import queries
 from deploy.bench.servers import database
-from services.redemption.pricing import discounted_price
 from shared.clock import utc_now
 from shared.database import Connection
 from shared.events.redemption_requests import RedeemRequest
+from shared.pricing import discounted_price
 
 if TYPE_CHECKING:
     from asyncpg import Record
