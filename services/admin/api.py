@@ -1,13 +1,12 @@
 """Offers and their rules over HTTP: read, write, publish and preview."""
 
-import asyncio
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from services.admin import editing, previewing, store
+from services.admin import editing, store
 from services.admin.access import Access
 from services.admin.changes import Action
 from services.admin.models import (
@@ -21,15 +20,15 @@ from services.admin.models import (
     Status,
     Transition,
 )
+from services.admin.reach import Reach
 from services.admin.requests import IfMatch, etag, explain_refusal, granted, stated_version
 from shared.database import Pool
 from shared.events.fields import Text
-from shared.http.problems import FieldError, documented, invalid, unavailable
+from shared.http.problems import FieldError, documented, invalid
 from shared.outbox import OutboxRelay
 from shared.rules import json_schema
 from shared.security import Caller, Role
 
-PREVIEW_S_MAX: Final = 60.0
 _DENIED = documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _INVALID = documented(HTTPStatus.UNPROCESSABLE_ENTITY)
 _READ_ONE = documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -81,22 +80,15 @@ def reading_routes(pool: Pool, access: Access) -> APIRouter:
     return routes
 
 
-def preview_routes(pool: Pool, access: Access, previews_max: int) -> APIRouter:
+def preview_routes(access: Access, reach: Reach) -> APIRouter:
     """Trying out rules, which any viewer may: nothing is stored."""
     routes = APIRouter(tags=["offers"], dependencies=[Depends(access.caller(Role.viewer))], responses=_DENIED)
-    places = asyncio.Semaphore(previews_max)
     outcomes = documented(HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE) | _INVALID
 
     @routes.post("/api/offers/preview", responses=outcomes, operation_id="preview")
     async def preview(wanted: Preview) -> PreviewResult:
         """How many of the known users an unsaved rule set matches now, and the first of them."""
-        if places.locked():
-            raise unavailable("as many previews as allowed are under way")
-        async with places:
-            try:
-                return await previewing.preview(pool, wanted, PREVIEW_S_MAX)
-            except TimeoutError:
-                raise unavailable(f"the preview took longer than {PREVIEW_S_MAX:.0f} s") from None
+        return await reach.preview(wanted)
 
     return routes
 

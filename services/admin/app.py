@@ -15,6 +15,7 @@ from services.admin.operators import operator_routes
 from services.admin.pages import page_routes
 from services.admin.pages.assets import asset_files
 from services.admin.pages.rendering import Pages
+from services.admin.reach import Reach
 from services.admin.user_api import user_routes
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
@@ -57,12 +58,13 @@ def create_api(pool: Pool, relay: OutboxRelay, kafka: Probe, access: Access, pre
         openapi_url=None,
     )
     api.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
-    pages = Pages(pool, relay, access)
+    reach = Reach(pool, previews_max)
+    pages = Pages(pool, relay, access, reach)
     install_problems(api, pages.problem)
     api.mount("/assets", asset_files())
     for routes in (
         probe_routes(Health(pool, kafka, relay=relay)),
-        preview_routes(pool, access, previews_max),
+        preview_routes(access, reach),
         reading_routes(pool, access),
         writing_routes(pool, access, relay),
         operator_routes(pool, access),

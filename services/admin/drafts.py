@@ -11,10 +11,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from services.admin import store
 from services.admin.content import Content, FieldProblem, check, content_of, merge
 from services.admin.editing import OfferNotFound
-from services.admin.models import Offer, OfferDraft
+from services.admin.models import Audience, Offer, OfferDraft
 from services.admin.versions import find_version
 from shared.database import Connection, Pool
 from shared.sqlfile import load_queries
@@ -50,6 +52,16 @@ class Draft:
         checked = self.checked()
         content = content_of(checked) if isinstance(checked, OfferDraft) else self.content
         return content != content_of(self.offer) or self.allowed_users != self.offer.allowed_users
+
+    def audience(self) -> Audience | None:
+        """Whom it would be for, as far as that is valid; the rest of the draft may not be."""
+        fields = Audience.model_fields.keys() & self.content.keys()
+        try:
+            return Audience.model_validate(
+                {name: self.content[name] for name in fields} | {"allowed_users": self.allowed_users}
+            )
+        except ValidationError:
+            return None
 
     def checked(self) -> OfferDraft | list[FieldProblem]:
         """The offer it would become, or what is wrong with it."""

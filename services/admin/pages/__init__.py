@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from fastapi import APIRouter
 
+from services.admin.pages.editor import editor_routes
 from services.admin.pages.offers import offer_routes
 from services.admin.pages.people import people_routes
 from services.admin.pages.rendering import Pages
@@ -15,6 +16,7 @@ def page_routes(pages: Pages) -> Iterable[APIRouter]:
     """The routes of every area."""
     return (
         offer_routes(pages),
+        editor_routes(pages),
         login_routes(pages),
         account_routes(pages),
         people_routes(pages),

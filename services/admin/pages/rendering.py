@@ -1,11 +1,13 @@
 """Renders templates: what every page has around it, and how values look."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -15,6 +17,7 @@ from markupsafe import Markup
 from services.admin.access import Access
 from services.admin.pages.assets import asset_url
 from services.admin.pages.next_page import login_address
+from services.admin.reach import Reach
 from shared.database import Pool
 from shared.http.problems import Refused
 from shared.outbox import OutboxRelay
@@ -61,6 +64,20 @@ def moment(at: datetime | None) -> Markup:
     )
 
 
+def local_time(value: str | None) -> str:
+    """2026-11-25T08:30:00Z as an input of a date and time takes it, in UTC."""
+    time = (value or "").removesuffix("Z")
+    return time.removesuffix(":00") if time.count(":") > 1 else time
+
+
+def operator_name(value: str | None, operators: Mapping[UUID, str]) -> str:
+    """What people call the operator with an id; the text as it is where it has no name."""
+    try:
+        return operators.get(UUID(value or ""), value or "")
+    except ValueError:
+        return value or ""
+
+
 def icon(name: str, label: str | None = None) -> Markup:
     """An icon of the sprite (deploy/assets names them); for the eye only, unless it has a label."""
     spoken = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
@@ -80,6 +97,7 @@ def create_environment() -> Environment:
     )
     environment.globals |= {"asset": asset_url, "icon": icon}
     environment.filters |= {"money": money, "number": number, "percent": percent, "moment": moment}
+    environment.filters |= {"local": local_time, "operator_name": operator_name}
     return environment
 
 
@@ -93,6 +111,7 @@ class Pages:
     pool: Pool
     relay: OutboxRelay
     access: Access
+    reach: Reach
 
     def render(
         self,
