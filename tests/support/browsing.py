@@ -1,5 +1,6 @@
 """Browsers that complain: whatever a customer should never see a page do fails the test that opened it."""
 
+import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from tests.support.site import NAMES, PASSWORD, Site
 DESKTOP: Final = 1280
 PHONE: Final = 390
 HEIGHT: Final = 844
+PATIENCE_S: Final = 30.0
 
 REFUSED_LOAD: Final = "Failed to load resource: the server responded with a status of "
 """Chromium repeats every refused request on the console; the response itself is judged instead."""
@@ -35,6 +37,7 @@ class Watch:
     def __init__(self, site_url: str) -> None:
         self._host = urlsplit(site_url).netloc
         self._expected: Counter[int] = Counter()
+        self._news = asyncio.Event()
         self.complaints: list[str] = []
 
     def expect(self, status: HTTPStatus, times: int = 1) -> None:
@@ -55,20 +58,34 @@ class Watch:
         missing = [f"no answer with status {status} came, as expected" for status in self._expected.elements()]
         assert self.complaints + missing == []
 
+    async def until(self, complaint: str) -> None:
+        """Wait for a complaint with these words."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not any(complaint in each for each in self.complaints):
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"no complaint of {complaint}, only {self.complaints}") from None
+
+    def _complain(self, what: str) -> None:
+        self.complaints.append(what)
+        self._news.set()
+
     def _violated(self, what: str) -> None:
-        self.complaints.append(f"Content-Security-Policy: {what}")
+        self._complain(f"Content-Security-Policy: {what}")
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type in ("warning", "error") and not message.text.startswith(REFUSED_LOAD):
-            self.complaints.append(f"console {message.type}: {message.text} at {message.location}")
+            self._complain(f"console {message.type}: {message.text} at {message.location}")
 
     def _threw(self, error: WebError) -> None:
-        self.complaints.append(f"exception: {error.error}")
+        self._complain(f"exception: {error.error}")
 
     def _asked(self, request: Request) -> None:
         address = urlsplit(request.url)
         if address.scheme not in ("data", "blob") and address.netloc != self._host:
-            self.complaints.append(f"request to {request.url}")
+            self._complain(f"request to {request.url}")
 
     def _answered(self, response: Response) -> None:
         if response.status < HTTPStatus.BAD_REQUEST:
@@ -76,7 +93,7 @@ class Watch:
         if self._expected[response.status] > 0:
             self._expected[response.status] -= 1
         else:
-            self.complaints.append(f"{response.request.method} {response.url}: {response.status}")
+            self._complain(f"{response.request.method} {response.url}: {response.status}")
 
 
 class Visitors:

@@ -13,6 +13,7 @@ from deploy.embedded.ports import free_port
 from deploy.sample.campaign import Campaign, invent
 from deploy.sample.offers import UNPUBLISHED, drafts
 from services.admin.access import Access
+from services.admin.access_models import AdminUser
 from services.admin.accounts import create_user
 from services.admin.app import AdminSettings, create_api, create_relay
 from services.segmenter.rebuild import rebuild_chunk, request_rebuilds
@@ -104,6 +105,7 @@ async def _let_in(site: Site, access: Access) -> None:
         for role, name in NAMES.items():
             site.tokens[role] = await create_token(connection, f"{name}'s program", role)
             user = await create_user(connection, access.logins.passwords, name, role.name, PASSWORD, OWNER)
+            assert isinstance(user, AdminUser)
             site.people[role] = user.id
 
 
