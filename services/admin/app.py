@@ -109,7 +109,7 @@ def create_api(
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document of the HTTP API; needs no server."""
+    """The OpenAPI document of the HTTP API; needs a running event loop, but no server."""
     nowhere = AdminSettings(
         database_url="postgresql://localhost",
         kafka_bootstrap_servers="localhost:9092",

@@ -282,7 +282,7 @@ async def test_readiness_says_what_does_not_answer(pool: Pool, database_url: str
     assert (status, "database" in detail) == (503, True)
 
 
-def test_the_openapi_document_needs_no_server() -> None:
+async def test_the_openapi_document_needs_no_server() -> None:
     document = openapi()
     assert sorted(document["paths"]) == ["/audit", "/audit/export", "/audit/verify", "/healthz", "/metrics", "/readyz"]
     parameters = {parameter["name"] for parameter in document["paths"]["/audit"]["get"]["parameters"]}
