@@ -25,9 +25,12 @@ from services.audit.views import (
     page_json,
 )
 from shared.database import Connection, Pool
+from shared.http.callers import find_caller
 from shared.http.probes import Health, Probe, probe_routes
 from shared.http.problems import documented, install_problems, unavailable
-from shared.security import Role, authenticate
+from shared.http.secure_headers import SecuredApi
+from shared.security import Role
+from shared.sessions import Sessions
 from shared.subscriptions import Subscriptions
 
 NDJSON = "application/x-ndjson"
@@ -60,9 +63,15 @@ class Readers:
             yield connection
 
 
-def create_api(pool: Pool, kafka: Probe, long_readings_max: int = 1, consumers: Subscriptions | None = None) -> FastAPI:
-    """The service's HTTP application."""
-    api = FastAPI(
+def create_api(
+    pool: Pool,
+    kafka: Probe,
+    long_readings_max: int = 1,
+    consumers: Subscriptions | None = None,
+    sessions: Sessions | None = None,
+) -> FastAPI:
+    """The service's HTTP application; without `sessions`, only tokens are taken."""
+    api = SecuredApi(
         title="Offers audit",
         version="1.0.0",
         description="Every decision and every change, newest first, in hash chains.",
@@ -71,14 +80,14 @@ def create_api(pool: Pool, kafka: Probe, long_readings_max: int = 1, consumers: 
         openapi_url=None,
     )
     install_problems(api)
-    api.include_router(_audit_routes(Readers(pool, long_readings_max)))
+    api.include_router(_audit_routes(Readers(pool, long_readings_max), sessions))
     api.include_router(probe_routes(Health(pool, kafka, consumers)))
     return api
 
 
-def _audit_routes(readers: Readers) -> APIRouter:
+def _audit_routes(readers: Readers, sessions: Sessions | None) -> APIRouter:
     async def viewer(request: Request) -> None:
-        await authenticate(readers.pool, request.headers.get("authorization"), Role.viewer)
+        await find_caller(request, readers.pool, sessions, Role.viewer, secure=request.url.scheme == "https")
 
     routes = APIRouter(
         tags=["audit"],
