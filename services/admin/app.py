@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, closing
+from functools import partial
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -12,6 +13,12 @@ from services.admin.access import Access, AccessSettings
 from services.admin.access_api import admin_user_routes, session_routes, token_routes
 from services.admin.api import preview_routes, reading_routes, writing_routes
 from services.admin.body_limit import BodyLimit
+from services.admin.history_api import history_routes
+from services.admin.insight.api import insight_routes
+from services.admin.insight.census import Census
+from services.admin.insight.counting import DecisionCounter
+from services.admin.insight.store import load_figures
+from services.admin.insight.watching import Watching
 from services.admin.operators import operator_routes
 from services.admin.pages import page_routes
 from services.admin.pages.assets import asset_files
@@ -35,6 +42,9 @@ SERVICE: Final = "admin"
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 """Room for an offer with as many allowed users as may be."""
 
+EXPORTS_MAX: Final = 2
+"""Exports of the audit log at once; each keeps a connection for as long as it is read from."""
+
 log = get_logger(__name__)
 
 
@@ -51,6 +61,11 @@ def create_relay(pool: Pool, publisher: Publisher) -> OutboxRelay:
     return OutboxRelay(pool, publisher, [OFFERS_CHANGED, AUDIT_EVENTS])
 
 
+def create_watching(pool: Pool) -> Watching:
+    """Tells who looks at offers when their figures change."""
+    return Watching(partial(load_figures, pool))
+
+
 def create_api(
     pool: Pool,
     relay: OutboxRelay,
@@ -58,6 +73,7 @@ def create_api(
     access: Access,
     previews_max: int = 2,
     reach_confirm_percent: int = 50,
+    watching: Watching | None = None,
 ) -> FastAPI:
     """The service's HTTP application; at most `previews_max` previews, of two connections each, run at once."""
     api = SecuredApi(
@@ -80,10 +96,12 @@ def create_api(
         reading_routes(pool, access),
         writing_routes(pool, access, relay),
         operator_routes(pool, access),
+        insight_routes(pool, access, watching or create_watching(pool)),
         admin_user_routes(pool, access, relay),
         token_routes(pool, access, relay),
         session_routes(access, relay),
         user_routes(pool, access),
+        history_routes(pool, access, EXPORTS_MAX),
         *page_routes(pages),
     ):
         api.include_router(routes)
@@ -91,7 +109,7 @@ def create_api(
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document of the HTTP API; needs no server."""
+    """The OpenAPI document of the HTTP API; needs a running event loop, but no server."""
     nowhere = AdminSettings(
         database_url="postgresql://localhost",
         kafka_bootstrap_servers="localhost:9092",
@@ -110,14 +128,17 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await publisher.start()
         try:
             relay = create_relay(pool, publisher)
+            watching = create_watching(pool)
             previews_max = max(1, settings.database_pool_size_max // 3)
             async with aclosing(Access(pool, settings)) as access:
                 api = create_api(
-                    pool, relay, kafka_probe(settings), access, previews_max, settings.reach_confirm_percent
+                    pool, relay, kafka_probe(settings), access, previews_max, settings.reach_confirm_percent, watching
                 )
-                async with background(relay.run()), serving(api, settings) as running:
-                    ready()
-                    await run_until(stop, running)
+                loops = (relay.run(), DecisionCounter(pool).run(), Census(pool).run())
+                async with background(*loops), serving(api, settings) as running:
+                    with closing(watching):  # Streams end first: the server waits for them.
+                        ready()
+                        await run_until(stop, running)
             await _relay_rest(relay)
         finally:
             await publisher.stop()

@@ -78,7 +78,7 @@ def wire(settings: AuditSettings, pool: Pool, publisher: Publisher) -> Subscript
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document of the HTTP API; needs no server."""
+    """The OpenAPI document of the HTTP API; needs a running event loop, but no server."""
     nowhere = AuditSettings(database_url="postgresql://localhost", kafka_bootstrap_servers="localhost:9092")
     return with_problem_media_type(create_api(create_pool(nowhere, SERVICE), kafka_probe(nowhere)).openapi())
 

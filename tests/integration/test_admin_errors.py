@@ -24,9 +24,9 @@ from tests.support.admin import (
 
 
 @pytest.fixture
-async def client(pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
-    """An editor's client."""
-    async with editing(pool) as opened:
+async def client(unchanged: Pool) -> AsyncIterator[httpx.AsyncClient]:
+    """An editor's client; the tests' offers share a database and differ by their codes."""
+    async with editing(unchanged) as opened:
         yield opened
 
 
@@ -107,7 +107,7 @@ def rule(**changes: Any) -> dict[str, Any]:
 async def test_a_wrong_field_is_named_on_creation_and_on_replacement(
     client: httpx.AsyncClient, fields: dict[str, Any], field: str
 ) -> None:
-    offer = await created(client, code="GOOD")
+    offer = await created(client, code=uuid4().hex)
     for answer in (
         await client.post("/api/offers", content=_json(DRAFT | fields), headers={"Content-Type": "application/json"}),
         await client.put(
@@ -129,7 +129,7 @@ def _json(value: Any) -> bytes:
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 100_000, b"1" * 10_000, b'{"a": tru}'])
 async def test_what_is_not_json_is_a_bad_request(client: httpx.AsyncClient, body: bytes) -> None:
-    offer = await created(client)
+    offer = await created(client, code=uuid4().hex)
     for method, path in (
         ("POST", "/api/offers"),
         ("PUT", f"/api/offers/{offer['id']}"),
@@ -185,9 +185,10 @@ async def test_unknown_paths_and_methods_are_problems_too(client: httpx.AsyncCli
     problem(await client.delete("/api/offers"), 405)
 
 
-async def test_a_broken_database_is_a_server_error_that_tells_no_secrets(client: httpx.AsyncClient, pool: Pool) -> None:
+async def test_a_broken_database_is_a_server_error_that_tells_no_secrets(pool: Pool) -> None:
     await pool.execute("ALTER TABLE offer_products RENAME TO secret_products")
-    broken = problem(await client.get(f"/api/offers/{NOBODY}"), 500)
+    async with editing(pool) as client:
+        broken = problem(await client.get(f"/api/offers/{NOBODY}"), 500)
     assert "offer_products" not in broken["detail"]
 
 

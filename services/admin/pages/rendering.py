@@ -19,6 +19,7 @@ from services.admin.pages import forms
 from services.admin.pages.assets import asset_url
 from services.admin.pages.next_page import login_address
 from services.admin.reach import Reach
+from services.admin.wording import measure_text, reason_text
 from shared.database import Pool
 from shared.http.problems import Refused
 from shared.outbox import OutboxRelay
@@ -93,6 +94,7 @@ def create_environment() -> Environment:
     environment.globals |= {"asset": asset_url, "icon": icon}
     environment.filters |= {"money": money, "number": number, "percent": percent, "moment": moment}
     environment.filters |= {"local": forms.local_time, "operator_name": operator_name}
+    environment.filters |= {"measure": measure_text, "reason": reason_text}
     return environment
 
 
