@@ -1,4 +1,4 @@
-"""The admin site as people meet it: the real application on a real port, its outbox relayed to Kafka, a campaign in it."""
+"""The admin site as people meet it: the real application on a real port, its outbox relayed to Kafka, a campaign."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
