@@ -130,9 +130,10 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
                     pool, relay, kafka_probe(settings), access, previews_max, settings.reach_confirm_percent, watching
                 )
                 loops = (relay.run(), DecisionCounter(pool).run(), Census(pool).run())
-                async with background(*loops), serving(api, settings) as running, closing(watching):
-                    ready()
-                    await run_until(stop, running)
+                async with background(*loops), serving(api, settings) as running:
+                    with closing(watching):
+                        ready()
+                        await run_until(stop, running)
             await _relay_rest(relay)
         finally:
             await publisher.stop()

@@ -89,7 +89,7 @@ class DecisionCounter:
         held = await connection.fetchrow(queries.hold_task, TASK)
         if held is None:
             return False
-        since = held["counted_until"]
+        since: datetime = held["counted_until"]
         until = min(settled, since + timedelta(seconds=self._step_s))
         if until <= since:
             return False
