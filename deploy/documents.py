@@ -50,7 +50,7 @@ def _audit() -> KafkaBroker:
 
 
 def _admin() -> KafkaBroker:
-    broker = Subscriptions(admin.AdminSettings.model_validate(NOWHERE), "admin")
+    broker = Subscriptions(admin.AdminSettings.model_validate(NOWHERE | {"redis_url": "redis://localhost"}), "admin")
     broker.publisher(OFFERS_CHANGED, schema=OfferChanged, title="OffersChanged")
     broker.publisher(AUDIT_EVENTS, schema=AuditEvent, title="AuditEvents")
     return broker

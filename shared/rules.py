@@ -72,12 +72,16 @@ class _Rule(_Strict):
 class NewUserRule(_Rule):
     """The account is at most so many days old."""
 
+    model_config = ConfigDict(title="New user")
+
     rule_type: Literal["new_user"]
     params: AccountAgeParams
 
 
 class MinTopupsRule(_Rule):
     """At least so many topups."""
+
+    model_config = ConfigDict(title="Topups")
 
     rule_type: Literal["min_topups"]
     params: CountParams
@@ -86,12 +90,16 @@ class MinTopupsRule(_Rule):
 class MinTransactionsRule(_Rule):
     """At least so many transactions: topups and purchases."""
 
+    model_config = ConfigDict(title="Transactions")
+
     rule_type: Literal["min_transactions"]
     params: CountParams
 
 
 class MinSpentRule(_Rule):
     """At least so much spent."""
+
+    model_config = ConfigDict(title="Amount spent")
 
     rule_type: Literal["min_spent"]
     params: AmountParams
@@ -100,12 +108,16 @@ class MinSpentRule(_Rule):
 class OperatorTopupCountRule(_Rule):
     """At least so many topups on one operator."""
 
+    model_config = ConfigDict(title="Topups on an operator")
+
     rule_type: Literal["operator_topup_count"]
     params: OperatorCountParams
 
 
 class OperatorSpentRule(_Rule):
     """At least so much spent on one operator."""
+
+    model_config = ConfigDict(title="Amount spent on an operator")
 
     rule_type: Literal["operator_spent"]
     params: OperatorAmountParams
@@ -114,12 +126,16 @@ class OperatorSpentRule(_Rule):
 class ActiveDaysRule(_Rule):
     """Transactions on at least so many different days (UTC)."""
 
+    model_config = ConfigDict(title="Active days")
+
     rule_type: Literal["active_days"]
     params: CountParams
 
 
 class LastActiveWithinRule(_Rule):
     """A transaction within the last so many days."""
+
+    model_config = ConfigDict(title="Recently active")
 
     rule_type: Literal["last_active_within"]
     params: RecencyParams

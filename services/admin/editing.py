@@ -87,12 +87,13 @@ async def change_status(
 
 
 async def publish_draft(
-    pool: Pool, offer_id: UUID, draft: OfferDraft, version: int, caller: Caller, *, activate: bool
+    pool: Pool, offer_id: UUID, draft: OfferDraft, version: int, caller: Caller, revision: int, *, activate: bool
 ) -> Offer | Refusal:
-    """Make an offer what the caller's draft says, and active where asked, and forget the draft: all or nothing."""
+    """Make an offer what the caller's draft says at a revision, and active where asked, and forget the draft unless
+    it has been edited meanwhile: all or nothing."""
 
     async def forget(connection: Connection, _: Offer) -> None:
-        await store.delete_draft(connection, offer_id, caller.name)
+        await store.delete_draft(connection, offer_id, caller.name, revision)
 
     steps = [_replacing(draft), *([_becoming("publish")] if activate else []), forget]
     try:
@@ -178,17 +179,12 @@ async def _announce(
         entity_id=offer_id,
         offer_id=offer_id,
         occurred_at=after.updated_at,
-        data=describe_change(before, after) | {"by": _by(caller)},
+        data=describe_change(before, after) | {"by": caller.described()},
     )
     await keep_version(connection, after, kind, caller.name)
     await add_to_outbox(connection, OFFERS_CHANGED, [(offer_id, changed.model_dump_json())])
     await add_to_outbox(connection, AUDIT_EVENTS, [(offer_id, audit.model_dump_json())])
     return after
-
-
-def _by(caller: Caller) -> dict[str, str | None]:
-    """Whose token did it, with which role, and from where."""
-    return {"token": caller.name, "role": caller.role.name, "address": caller.address}
 
 
 async def _stored(connection: Connection, offer_id: UUID) -> Offer:

@@ -102,7 +102,7 @@ UPDATE offers SET status = $2, version = version + 1, updated_at = now() WHERE i
 
 -- name: delete_draft
 -- Forgets a draft and its steps.
-DELETE FROM offer_drafts WHERE offer_id = $1 AND edited_by = $2
+DELETE FROM offer_drafts WHERE offer_id = $1 AND edited_by = $2 AND ($3::integer IS NULL OR revision = $3)
 
 -- name: delete_other_users
 -- Takes the offer from every user but those given.

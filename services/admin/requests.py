@@ -15,7 +15,7 @@ from services.admin.editing import (
     StaleVersion,
 )
 from services.admin.models import INTEGER_MAX, Offer
-from shared.http.problems import FieldError, refuse
+from shared.http.problems import FieldError, Refused, refuse
 
 IfMatch = Annotated[str | None, Header(description='the version the change was made from, as the ETag: "3"')]
 
@@ -73,6 +73,14 @@ def explain_refusal(refusal: Refusal) -> NoReturn:
             _conflict("limit-below-usage", f"{used} more often than {limit} times already", field)
         case _:
             assert_never(refusal)
+
+
+def refusal_text(refusal: Refusal) -> str:
+    """What a refusal says."""
+    try:
+        explain_refusal(refusal)
+    except Refused as refused:
+        return refused.problem.detail
 
 
 def _conflict(name: str, detail: str, field: str | None = None) -> NoReturn:

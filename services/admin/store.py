@@ -67,9 +67,9 @@ async def update_status(connection: Connection, offer_id: UUID, status: Status) 
     await connection.execute(_queries.update_status, offer_id, status)
 
 
-async def delete_draft(source: Connection | Pool, offer_id: UUID, owner: str) -> None:
-    """Forget somebody's draft of the offer, if there is one."""
-    await source.execute(_queries.delete_draft, offer_id, owner)
+async def delete_draft(source: Connection | Pool, offer_id: UUID, owner: str, revision: int | None = None) -> None:
+    """Forget somebody's draft of the offer, if there is one, with the revision given."""
+    await source.execute(_queries.delete_draft, offer_id, owner, revision)
 
 
 async def list_operators(pool: Pool) -> list[Operator]:

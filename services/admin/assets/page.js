@@ -54,3 +54,8 @@ for (const toggle of document.querySelectorAll("[data-theme-toggle]")) {
     dispatchEvent(new CustomEvent("offers:choose-theme", { detail: now === "dark" ? "light" : "dark" }));
   });
 }
+
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.confirm;
+  if (question && !confirm(question)) event.preventDefault();
+});

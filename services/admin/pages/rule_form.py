@@ -64,7 +64,7 @@ def _kind(schema: Mapping[str, Any], branch: Mapping[str, Any]) -> RuleKind:
     rule_type: str = properties["rule_type"]["const"]
     return RuleKind(
         rule_type=rule_type,
-        title=humanised(rule_type),
+        title=branch.get("title") or humanised(rule_type),
         description=branch.get("description", ""),
         params=_fields(schema, _resolved(schema, properties["params"])),
         own=tuple(field for field in _fields(schema, branch) if field.name not in _FIXED),
