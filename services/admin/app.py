@@ -1,8 +1,8 @@
 """Wires the admin service: the HTTP application, and the relay that publishes what its changes announce."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing, closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, closing
 from functools import partial
 from typing import Any, Final
 
@@ -123,6 +123,29 @@ def openapi() -> dict[str, Any]:
     return with_problem_media_type(create_api(pool, relay, kafka_probe(nowhere), Access(pool, nowhere)).openapi())
 
 
+@asynccontextmanager
+async def answering(
+    settings: AdminSettings, pool: Pool, publisher: Publisher
+) -> AsyncIterator[tuple[FastAPI, asyncio.Task[None]]]:
+    """Answer HTTP while the block runs, with everything that goes on beside it.
+
+    Gives the application and the server's task; leaving finishes the answers under way, and publishes what they
+    announced.
+    """
+    relay = create_relay(pool, publisher)
+    watching = create_watching(pool)
+    previews_max = max(1, settings.database_pool_size_max // 3)
+    async with aclosing(Access(pool, settings)) as access:
+        api = create_api(
+            pool, relay, kafka_probe(settings), access, previews_max, settings.reach_confirm_percent, watching
+        )
+        loops = (relay.run(), DecisionCounter(pool).run(), Census(pool).run())
+        async with background(*loops), serving(api, settings) as running:
+            with closing(watching):  # Streams end first: the server waits for them.
+                yield api, running
+    await _relay_rest(relay)
+
+
 async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Answer until told to stop, then finish the answers under way and publish what they announced."""
     settings = load_settings(AdminSettings)
@@ -130,19 +153,9 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
     async with create_pool(settings, SERVICE) as pool:
         await publisher.start()
         try:
-            relay = create_relay(pool, publisher)
-            watching = create_watching(pool)
-            previews_max = max(1, settings.database_pool_size_max // 3)
-            async with aclosing(Access(pool, settings)) as access:
-                api = create_api(
-                    pool, relay, kafka_probe(settings), access, previews_max, settings.reach_confirm_percent, watching
-                )
-                loops = (relay.run(), DecisionCounter(pool).run(), Census(pool).run())
-                async with background(*loops), serving(api, settings) as running:
-                    with closing(watching):  # Streams end first: the server waits for them.
-                        ready()
-                        await run_until(stop, running)
-            await _relay_rest(relay)
+            async with answering(settings, pool, publisher) as (_, running):
+                ready()
+                await run_until(stop, running)
         finally:
             await publisher.stop()
 

@@ -1,4 +1,4 @@
-"""A browser for the whole run, a site for each module, and pages that fail their test for all that is wrong with them."""
+"""A browser for the whole run, a site for each module, and pages that fail their test for anything wrong with them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

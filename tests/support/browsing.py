@@ -30,8 +30,8 @@ document.addEventListener("securitypolicyviolation", (event) =>
 class Watch:
     """Sees to everything the pages of one test do, and remembers what they should not have done.
 
-    That is: anything on the console that is a warning or worse, an exception, a violation of the
-    Content-Security-Policy, a request that leaves the site, a server error, and a refusal (4xx) the test did not expect.
+    That is: a warning or worse on the console, an exception, a violation of the Content-Security-Policy, a request
+    that leaves the site, a server error, and a refusal (4xx) the test did not expect.
     """
 
     def __init__(self, site_url: str) -> None:

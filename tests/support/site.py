@@ -1,38 +1,44 @@
-"""The admin site as people meet it: the real application on a real port, its outbox relayed to Kafka, a campaign."""
+"""The admin site as people meet it: the real application on a real port, relaying to Kafka, with a campaign in it."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import httpx
+import orjson
 from fastapi import FastAPI
 
 from deploy.embedded.ports import free_port
 from deploy.sample.campaign import Campaign, invent
 from deploy.sample.offers import UNPUBLISHED, drafts
-from services.admin.access import Access
-from services.admin.access_models import AdminUser
+from services.admin.access_models import AdminUser, RoleName
 from services.admin.accounts import create_user
-from services.admin.app import AdminSettings, create_api, create_relay
+from services.admin.app import AdminSettings, answering
+from services.admin.passwords import Passwords
+from services.redemption.requests import read_request
 from services.segmenter.rebuild import rebuild_chunk, request_rebuilds
+from shared.batches import Received
 from shared.broker import Publisher
 from shared.clock import utc_now
 from shared.database import Pool
-from shared.http.probes import kafka_probe
-from shared.http.server import serving
 from shared.security import Caller, Role, create_token
-from shared.service import background
 from shared.settings import KafkaSettings
+from tests.support.audit import audit_worker
+from tests.support.deciding import redemption_handler, request_record
+from tests.support.insight import count_all
 from tests.support.read_models import ReadModels
+from tests.support.requests import redeem
+from tests.support.waiting import until
 
 SEED: Final = 20_260_101
 """The campaign is the same in every run, but for the time its history ends."""
 PASSWORD: Final = "correct horse battery staple"
-NAMES: Final = {Role.viewer: "Vera", Role.editor: "Edith", Role.admin: "Ada"}
+NAMES: Final[dict[Role, str]] = {Role.viewer: "Vera", Role.editor: "Edith", Role.admin: "Ada"}
 """Who may sign in, with the password."""
 OWNER: Final = Caller("the tests", Role.admin)
+BUYERS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class Site:
     """The ids of those who may sign in."""
     offers: dict[str, UUID] = field(default_factory=dict)
     """The offers' ids by their codes."""
+    requests: list[UUID] = field(default_factory=list)
+    """The ids of what checkouts asked: half of it for LOYAL5, half for FLASH50."""
 
     @property
     def url(self) -> str:
@@ -77,18 +85,19 @@ def site_settings(database_url: str, redis_url: str, kafka: KafkaSettings) -> Ad
 
 @asynccontextmanager
 async def running_site(settings: AdminSettings, pool: Pool) -> AsyncIterator[Site]:
-    """The site with the sample campaign loaded and its members computed; no other service runs."""
+    """The site with the sample campaign loaded, its members computed, and some purchases made.
+
+    The audit service runs beside it; the others are for the tests that need them (tests/support/services.py).
+    """
     publisher = Publisher(settings, "test")
     await publisher.start()
-    relay = create_relay(pool, publisher)
     try:
-        async with aclosing(Access(pool, settings)) as access:
-            api = create_api(pool, relay, kafka_probe(settings), access)
+        async with audit_worker(pool, settings, publisher), answering(settings, pool, publisher) as (api, _):
             site = Site(api, settings, pool, publisher, invent(SEED, utc_now()))
-            async with background(relay.run()), serving(api, settings):
-                await _let_in(site, access)
-                await _load(site)
-                yield site
+            await _let_in(site)
+            await _load(site)
+            await _sell(site)
+            yield site
     finally:
         await publisher.stop()
 
@@ -100,11 +109,12 @@ async def compute_members(pool: Pool) -> None:
         pass
 
 
-async def _let_in(site: Site, access: Access) -> None:
+async def _let_in(site: Site) -> None:
     async with site.pool.acquire() as connection:
         for role, name in NAMES.items():
             site.tokens[role] = await create_token(connection, f"{name}'s program", role)
-            user = await create_user(connection, access.logins.passwords, name, role.name, PASSWORD, OWNER)
+            role_name = cast(RoleName, role.name)
+            user = await create_user(connection, Passwords(), name, role_name, PASSWORD, OWNER)
             assert isinstance(user, AdminUser)
             site.people[role] = user.id
 
@@ -130,3 +140,19 @@ async def _store_history(pool: Pool, campaign: Campaign) -> None:
     topups = [(id_, *row) for id_, row in models.topup_rows().items() if row[1] != "reversed"]
     columns = ["id", "user_id", "status", "operator_id", "kind", "amount", "occurred_at"]
     await pool.copy_records_to_table("topup_requests", records=topups, columns=columns)
+
+
+async def _sell(site: Site) -> None:
+    """Purchases as the redemption service decides them, counted and in the audit log."""
+    requests = [
+        redeem(site.offers[code], user.user_id)
+        for code in ("LOYAL5", "FLASH50")
+        for user in site.campaign.users[:BUYERS]
+    ]
+    values = [orjson.dumps(request) for request in requests]
+    batch = [Received(read_request(value), request_record(place, value)) for place, value in enumerate(values)]
+    await site.publisher.publish_all(await redemption_handler(site.pool, site.publisher)(batch))
+    site.requests.extend(UUID(request["request_id"]) for request in requests)
+    await count_all(site.pool)
+    logged = "SELECT count(*) FROM audit_log WHERE type IN ('redemption.accepted', 'redemption.rejected')"
+    await until(site.pool, logged, len(requests))
