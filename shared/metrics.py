@@ -54,6 +54,10 @@ AUDIT_ROWS: Final = Counter("offers_audit_rows_total", "Rows appended to the aud
 OUTBOX_ROWS: Final = Gauge(
     "offers_outbox_rows", "Rows that wait in the outbox for this service's relay, 10,000 meaning that or more"
 )
+INSIGHT_COUNTED_UNTIL: Final = Gauge(
+    "offers_insight_counted_until_seconds",
+    "The time, since 1970, up to which this process has counted decisions for the admin page; 0: another one does",
+)
 
 # What the process rests on.
 READY: Final = Gauge("offers_ready", "1 where a part answers: database, broker or consumers", ["part"])

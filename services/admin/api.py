@@ -6,10 +6,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from services.admin import editing, store
+from services.admin import editing, overview, store
 from services.admin.access import Access
 from services.admin.changes import Action
 from services.admin.models import (
+    Member,
     MemberPage,
     Offer,
     OfferDraft,
@@ -24,7 +25,7 @@ from services.admin.reach import Reach
 from services.admin.requests import IfMatch, etag, explain_refusal, granted, stated_version
 from shared.database import Pool
 from shared.events.fields import Text
-from shared.http.problems import FieldError, documented, invalid
+from shared.http.problems import FieldError, documented, invalid, refuse
 from shared.outbox import OutboxRelay
 from shared.rules import json_schema
 from shared.security import Caller, Role
@@ -71,6 +72,14 @@ def reading_routes(pool: Pool, access: Access) -> APIRouter:
         if found is None:
             explain_refusal(editing.OfferNotFound())
         return MemberPage(items=found[:limit], next=found[limit - 1].user_id if len(found) > limit else None)
+
+    @routes.get("/api/offers/{offer_id}/members/{user_id}", responses=_READ_ONE, operation_id="find_member")
+    async def find_member(offer_id: UUID, user_id: UUID) -> Member:
+        """One user's membership of an offer; a problem where there is none now."""
+        found = await overview.find_member(pool, offer_id, user_id)
+        if found is None:
+            refuse(HTTPStatus.NOT_FOUND, "the user is no member of this offer now, or there is no such offer")
+        return found
 
     @routes.get("/api/schemas/eligibility-rule", operation_id="rule_schema")
     async def rule_schema() -> dict[str, Any]:

@@ -30,14 +30,14 @@ def tokens_only(pool: Pool) -> Access:
     return Access(pool, AccessSettings(redis_url="redis://127.0.0.1:1"))
 
 
-def admin_api(pool: Pool, access: Access | None = None) -> FastAPI:
+def admin_api(pool: Pool, access: Access | None = None, **more: Any) -> FastAPI:
     """The application; what it writes to the outbox stays there."""
 
     async def kafka_answers() -> None:
         return None
 
     nowhere = Publisher(KafkaSettings(kafka_bootstrap_servers="localhost:1"), "test")
-    return create_api(pool, create_relay(pool, nowhere), kafka_answers, access or tokens_only(pool))
+    return create_api(pool, create_relay(pool, nowhere), kafka_answers, access or tokens_only(pool), **more)
 
 
 @asynccontextmanager

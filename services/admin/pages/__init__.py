@@ -6,6 +6,8 @@ from fastapi import APIRouter
 
 from services.admin.pages.editor import editor_routes
 from services.admin.pages.history import history_pages
+from services.admin.pages.insight import insight_pages
+from services.admin.pages.members import member_pages
 from services.admin.pages.offers import offer_routes
 from services.admin.pages.people import people_routes
 from services.admin.pages.publishing import publishing_routes
@@ -21,6 +23,8 @@ def page_routes(pages: Pages) -> Iterable[APIRouter]:
         publishing_routes(pages),
         editor_routes(pages),
         offer_routes(pages),
+        insight_pages(pages),
+        member_pages(pages),
         login_routes(pages),
         account_routes(pages),
         people_routes(pages),
