@@ -26,8 +26,8 @@ $(INSTALLED): requirements.txt pyproject.toml deploy/assets/package-lock.json de
 run: install  ## Start everything here and play the sample campaign (ARGS=--exit ends after its summary)
 	@$(BIN)/offers up --sample $(ARGS)
 
-test: install  ## Run the whole suite on real servers (KAFKA=apache: on Apache Kafka; ARGS for pytest)
-	KAFKA=$(KAFKA) $(BIN)/python -m pytest $(ARGS)
+test: install  ## Run the whole suite on real servers (KAFKA=apache: on Apache Kafka; ARGS for pytest, "-n 0": in turn)
+	KAFKA=$(KAFKA) $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: install  ## Formatting, lint, types, import contracts, SQL style, generated documents
 	$(BIN)/ruff format --check $(SOURCES)

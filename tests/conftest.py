@@ -23,6 +23,7 @@ pytest.register_assert_rewrite("tests.support")
 
 TEMPLATE = "offers_template"
 KAFKA = os.environ.get("KAFKA") or "embedded"
+WORKERS_MAX = 4
 WITH_A_BROKER_OF_THEIR_OWN = frozenset(("test_sample.py", "test_bench_redemption.py"))
 
 
@@ -30,6 +31,11 @@ def pytest_report_header() -> str:
     """Name the servers the tests run on."""
     broker = {"embedded": "Tansu (Kafka protocol)", "apache": "Apache Kafka, one KRaft node"}[KAFKA]
     return f"servers: PostgreSQL and Redis from wheels, broker: {broker}"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Workers of `-n auto`: one a core, but not more than fit in a laptop's memory, as each has servers of its own."""
+    return min(os.cpu_count() or 1, WORKERS_MAX)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -113,12 +119,18 @@ async def _database(server: PostgresServer, template: str) -> AsyncIterator[str]
 
 
 @pytest.fixture(scope="module")
-async def unchanged(postgres: PostgresServer) -> AsyncIterator[Pool]:
-    """A pool on a migrated database that a module's tests share, and leave as it was."""
+async def shared_database_url(postgres: PostgresServer) -> AsyncIterator[str]:
+    """A migrated database that a module's tests share."""
     async for url in _database(postgres, TEMPLATE):
-        settings = DatabaseSettings(database_url=url, database_pool_size_max=10)
-        async with create_pool(settings, "test") as opened:
-            yield opened
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def unchanged(shared_database_url: str) -> AsyncIterator[Pool]:
+    """A pool on the module's database, for tests that leave it as it was or look only at what they put there."""
+    settings = DatabaseSettings(database_url=shared_database_url, database_pool_size_max=10)
+    async with create_pool(settings, "test") as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -131,10 +143,20 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 @pytest.fixture
 async def kafka(kafka_server: KafkaServer) -> KafkaSettings:
     """Settings with a topic prefix of the test's own, its topics created."""
+    return await _topics(kafka_server)
+
+
+@pytest.fixture(scope="module")
+async def shared_kafka(kafka_server: KafkaServer) -> KafkaSettings:
+    """Settings with a topic prefix that a module's tests share, its topics created."""
+    return await _topics(kafka_server)
+
+
+async def _topics(server: KafkaServer) -> KafkaSettings:
     own: dict[str, object] = {"kafka_topic_prefix": f"t{uuid.uuid4().hex[:12]}.", "kafka_partitions": 4}
     if KAFKA == "embedded":
         own["kafka_session_timeout_ms"] = 1_500  # Half of what people get, as each test joins anew.
-    settings = kafka_server.settings.model_copy(update=own)
+    settings = server.settings.model_copy(update=own)
     await create_topics(settings)
     return settings
 

@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.cli.rendering import console, show_reply
-from services.redemption.ids import REDEMPTION_IDS, named_id
 from services.redemption.records import StoredDecision
 from services.redemption.replay import Difference, decision_audited, definition_version, replayed
 from services.redemption.replies import audit_id
 from shared.database import Connection, connect
 from shared.errors import OffersError
 from shared.events.redemption_replies import RedemptionReply
+from shared.named_ids import REDEMPTION_IDS, named_id
 from shared.settings import DatabaseSettings, load_settings
 from shared.sqlfile import load_queries
 

@@ -3,7 +3,7 @@
 from migrations.revisions import run_sql_file
 
 revision = "0013"
-down_revision = "0014"
+down_revision = "0012"
 
 
 def upgrade() -> None:

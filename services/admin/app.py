@@ -1,8 +1,8 @@
 """Wires the admin service: the HTTP application, and the relay that publishes what its changes announce."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing, closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, closing
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from services.admin.access import Access, AccessSettings
 from services.admin.access_api import admin_user_routes, session_routes, token_routes
 from services.admin.api import preview_routes, reading_routes, writing_routes
 from services.admin.body_limit import BodyLimit
+from services.admin.draft_api import draft_routes, version_routes
+from services.admin.history_api import history_routes
 from services.admin.insight.api import insight_routes
 from services.admin.insight.census import Census
 from services.admin.insight.counting import DecisionCounter
@@ -40,6 +42,9 @@ from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED
 SERVICE: Final = "admin"
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 """Room for an offer with as many allowed users as may be."""
+
+EXPORTS_MAX: Final = 2
+"""Exports of the audit log at once; each keeps a connection for as long as it is read from."""
 
 log = get_logger(__name__)
 
@@ -91,12 +96,15 @@ def create_api(
         preview_routes(access, reach),
         reading_routes(pool, access),
         writing_routes(pool, access, relay),
+        draft_routes(pool, access, reach, relay, reach_confirm_percent),
+        version_routes(pool, access),
         operator_routes(pool, access),
         insight_routes(pool, access, watching or create_watching(pool)),
         admin_user_routes(pool, access, relay),
         token_routes(pool, access, relay),
         session_routes(access, relay),
         user_routes(pool, access),
+        history_routes(pool, access, EXPORTS_MAX),
         *page_routes(pages),
     ):
         api.include_router(routes)
@@ -104,7 +112,7 @@ def create_api(
 
 
 def openapi() -> dict[str, Any]:
-    """The OpenAPI document of the HTTP API; needs no server."""
+    """The OpenAPI document of the HTTP API; needs a running event loop, but no server."""
     nowhere = AdminSettings(
         database_url="postgresql://localhost",
         kafka_bootstrap_servers="localhost:9092",
@@ -115,6 +123,29 @@ def openapi() -> dict[str, Any]:
     return with_problem_media_type(create_api(pool, relay, kafka_probe(nowhere), Access(pool, nowhere)).openapi())
 
 
+@asynccontextmanager
+async def answering(
+    settings: AdminSettings, pool: Pool, publisher: Publisher
+) -> AsyncIterator[tuple[FastAPI, asyncio.Task[None]]]:
+    """Answer HTTP while the block runs, with everything that goes on beside it.
+
+    Gives the application and the server's task; leaving finishes the answers under way, and publishes what they
+    announced.
+    """
+    relay = create_relay(pool, publisher)
+    watching = create_watching(pool)
+    previews_max = max(1, settings.database_pool_size_max // 3)
+    async with aclosing(Access(pool, settings)) as access:
+        api = create_api(
+            pool, relay, kafka_probe(settings), access, previews_max, settings.reach_confirm_percent, watching
+        )
+        loops = (relay.run(), DecisionCounter(pool).run(), Census(pool).run())
+        async with background(*loops), serving(api, settings) as running:
+            with closing(watching):  # Streams end first: the server waits for them.
+                yield api, running
+    await _relay_rest(relay)
+
+
 async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Answer until told to stop, then finish the answers under way and publish what they announced."""
     settings = load_settings(AdminSettings)
@@ -122,19 +153,9 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
     async with create_pool(settings, SERVICE) as pool:
         await publisher.start()
         try:
-            relay = create_relay(pool, publisher)
-            watching = create_watching(pool)
-            previews_max = max(1, settings.database_pool_size_max // 3)
-            async with aclosing(Access(pool, settings)) as access:
-                api = create_api(
-                    pool, relay, kafka_probe(settings), access, previews_max, settings.reach_confirm_percent, watching
-                )
-                loops = (relay.run(), DecisionCounter(pool).run(), Census(pool).run())
-                async with background(*loops), serving(api, settings) as running:
-                    with closing(watching):
-                        ready()
-                        await run_until(stop, running)
-            await _relay_rest(relay)
+            async with answering(settings, pool, publisher) as (_, running):
+                ready()
+                await run_until(stop, running)
         finally:
             await publisher.stop()
 

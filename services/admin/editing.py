@@ -179,17 +179,12 @@ async def _announce(
         entity_id=offer_id,
         offer_id=offer_id,
         occurred_at=after.updated_at,
-        data=describe_change(before, after) | {"by": _by(caller)},
+        data=describe_change(before, after) | {"by": caller.described()},
     )
     await keep_version(connection, after, kind, caller.name)
     await add_to_outbox(connection, OFFERS_CHANGED, [(offer_id, changed.model_dump_json())])
     await add_to_outbox(connection, AUDIT_EVENTS, [(offer_id, audit.model_dump_json())])
     return after
-
-
-def _by(caller: Caller) -> dict[str, str | None]:
-    """Whose token did it, with which role, and from where."""
-    return {"token": caller.name, "role": caller.role.name, "address": caller.address}
 
 
 async def _stored(connection: Connection, offer_id: UUID) -> Offer:

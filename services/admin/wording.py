@@ -51,14 +51,23 @@ def rule_sentence(rule_type: str, params: Params, operators: Operators) -> str:
 
 
 def rules_sentence(logic: str, rules: Iterable[AnyForm], operators: Operators) -> str:
-    """Whom some rules together let in: "Users with all of: …; and …"."""
-    parts = [rule_sentence(*_type_and_params(rule), operators) for rule in rules]
+    """Whom some rules together let in, those switched off left out: "Users with all of: …; and …"."""
+    parts = [rule_sentence(*_type_and_params(rule), operators) for rule in rules if _enabled(rule)]
     if not parts:
         return "Everybody: there are no rules"
     if len(parts) == 1:
         return f"Users with {parts[0]}"
     quantity, word = ("all of", "and") if logic == "all" else ("at least one of", "or")
     return f"Users with {quantity}: {'; '.join(parts[:-1])}; {word} {parts[-1]}"
+
+
+def measure_text(value: object, rule_type: str) -> str:
+    """What a rule asks for or a user has: a count, an amount (a decimal string), or days."""
+    if value is None:
+        return "—"
+    if isinstance(value, str):
+        return money_text(value)
+    return counted(value, "day") if rule_type in _IN_DAYS else plain_text(value)
 
 
 def reason_text(reason: str) -> str:
@@ -101,10 +110,15 @@ def limits_text(per_user: int | None, total: int | None) -> str:
 def terms_sentence(offer: OfferDraft | OfferSummary) -> str:
     """An offer's terms in one sentence: what it gives on which products, when and how often."""
     given = discount_text(offer.discount_type, offer.discount_value)
-    products = "every product" if offer.apply_to == "all" else "chosen products"
     window = window_text(offer.starts_at, offer.ends_at)
     often = limits_text(offer.per_user_limit, offer.total_usage_limit)
-    return f"{given[0].upper()}{given[1:]} on {products}, {window}; {often}."
+    return sentence_of_terms(given, offer.apply_to, window, often)
+
+
+def sentence_of_terms(given: str, apply_to: str, window: str, often: str) -> str:
+    """Terms that are in words already, in one sentence."""
+    products = "every product" if apply_to == "all" else "chosen products"
+    return f"{given[:1].upper()}{given[1:]} on {products}, {window}; {often}."
 
 
 def audience_text(allow_all: bool, users: int, roles: Iterable[str]) -> str:
@@ -149,6 +163,7 @@ _SENTENCES: Final[dict[str, Callable[[Params], str]]] = {
 _TOLD_LAST: Final = ("operator_id", "window_days")
 _NEED_OPERATOR: Final = frozenset({"operator_topup_count", "operator_spent"})
 _NEED_WINDOW: Final = frozenset({"last_active_within"})
+_IN_DAYS: Final = frozenset({"new_user", "last_active_within"})
 
 
 def _by_schema(rule_type: str, params: Params) -> str:
@@ -203,6 +218,10 @@ def _type_and_params(rule: AnyForm) -> tuple[str, Params]:
     if isinstance(rule, StoredRule):
         return rule.rule_type, rule.params
     return rule.rule_type, rule.params.model_dump()
+
+
+def _enabled(rule: AnyForm) -> bool:
+    return rule.get("enabled") is not False if isinstance(rule, Mapping) else rule.enabled
 
 
 def _param(params: Params, name: str) -> object:

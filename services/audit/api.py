@@ -1,68 +1,38 @@
 """The audit log over HTTP: pages of events, an export of any size, and the verification of the chains."""
 
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.security import HTTPBearer
 
-from services.audit.store import find_page, stream_events
 from services.audit.verification import verifying_chains
-from services.audit.views import (
-    AuditPage,
-    ExportQuery,
-    PageQuery,
-    RecordedEvent,
-    Verification,
-    csv_header,
-    lines_csv,
-    lines_json,
-    page_json,
-)
-from shared.database import Connection, Pool
+from services.audit.views import Verification
+from shared.audit_log.exporting import NDJSON, Readers, streamed
+from shared.audit_log.routes import log_routes
+from shared.database import Pool
+from shared.http.callers import find_caller
 from shared.http.probes import Health, Probe, probe_routes
-from shared.http.problems import documented, install_problems, unavailable
-from shared.security import Role, authenticate
+from shared.http.problems import documented, install_problems
+from shared.http.secure_headers import SecuredApi
+from shared.security import Role
+from shared.sessions import Sessions
 from shared.subscriptions import Subscriptions
 
-NDJSON = "application/x-ndjson"
-CSV = "text/csv"
 PROGRESS_ROWS = 10_000
-_DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
-class Readers:
-    """Hands out the connections of readers, and keeps long readings from taking them all."""
-
-    def __init__(self, pool: Pool, long_max: int) -> None:
-        self.pool = pool
-        self._long = asyncio.Semaphore(long_max)
-
-    @asynccontextmanager
-    async def long_reading(self) -> AsyncGenerator[Connection]:
-        """A connection with one snapshot for as long as it is read from.
-
-        Raises:
-            Refused: if as many long readings as allowed are under way.
-        """
-        if self._long.locked():
-            raise unavailable("as many exports and verifications as allowed are under way")
-        async with (
-            self._long,
-            self.pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            yield connection
-
-
-def create_api(pool: Pool, kafka: Probe, long_readings_max: int = 1, consumers: Subscriptions | None = None) -> FastAPI:
-    """The service's HTTP application."""
-    api = FastAPI(
+def create_api(
+    pool: Pool,
+    kafka: Probe,
+    long_readings_max: int = 1,
+    consumers: Subscriptions | None = None,
+    sessions: Sessions | None = None,
+) -> FastAPI:
+    """The service's HTTP application; without `sessions`, only tokens are taken."""
+    api = SecuredApi(
         title="Offers audit",
         version="1.0.0",
         description="Every decision and every change, newest first, in hash chains.",
@@ -71,45 +41,28 @@ def create_api(pool: Pool, kafka: Probe, long_readings_max: int = 1, consumers: 
         openapi_url=None,
     )
     install_problems(api)
-    api.include_router(_audit_routes(Readers(pool, long_readings_max)))
-    api.include_router(probe_routes(Health(pool, kafka, consumers)))
+    readers = Readers(pool, long_readings_max)
+
+    async def viewer(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> None:
+        await find_caller(request, pool, sessions, Role.viewer, secure=request.url.scheme == "https")
+
+    for routes in (
+        log_routes(readers, "/audit", viewer),
+        _verification_routes(readers, viewer),
+        probe_routes(Health(pool, kafka, consumers)),
+    ):
+        api.include_router(routes)
     return api
 
 
-def _audit_routes(readers: Readers) -> APIRouter:
-    async def viewer(request: Request) -> None:
-        await authenticate(readers.pool, request.headers.get("authorization"), Role.viewer)
-
-    routes = APIRouter(
-        tags=["audit"],
-        dependencies=[Depends(viewer), Depends(HTTPBearer(auto_error=False))],
-        responses=documented(*_DENIED),
-    )
-    invalid = documented(HTTPStatus.UNPROCESSABLE_ENTITY)
-    busy = documented(HTTPStatus.SERVICE_UNAVAILABLE)
-
-    @routes.get("/audit", response_model=AuditPage, responses=invalid, operation_id="find_events")
-    async def find_events(query: Annotated[PageQuery, Query()]) -> Response:
-        """Events that pass every filter given, newest first, a page at a time."""
-        async with readers.pool.acquire() as connection:
-            events = await find_page(connection, query.filters(), query.after, query.limit + 1)
-        return Response(page_json(events, query.limit), media_type="application/json")
-
-    @routes.get(
-        "/audit/export",
-        response_class=StreamingResponse,
-        responses={200: {"model": RecordedEvent, "content": {NDJSON: {}, CSV: {}}}, **invalid, **busy},
-        operation_id="export_events",
-    )
-    async def export_events(query: Annotated[ExportQuery, Query()]) -> StreamingResponse:
-        """All events that pass every filter given, newest first, as of now, one a line: as JSON objects, or as CSV
-        with a header."""
-        return await _streamed(_export(readers, query), CSV if query.format == "csv" else NDJSON)
+def _verification_routes(readers: Readers, viewer: Any) -> APIRouter:
+    denied = documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    routes = APIRouter(tags=["audit"], dependencies=[Depends(viewer)], responses=denied)
 
     @routes.get(
         "/audit/verify",
         response_model=Verification,
-        responses={200: {"content": {NDJSON: {}}}, **busy},
+        responses={200: {"content": {NDJSON: {}}}, **documented(HTTPStatus.SERVICE_UNAVAILABLE)},
         operation_id="verify_chains",
     )
     async def verify(request: Request) -> Response:
@@ -118,17 +71,10 @@ def _audit_routes(readers: Readers) -> APIRouter:
         answer."""
         lines = _verification(readers)
         if NDJSON in request.headers.get("accept", ""):
-            return await _streamed(lines, NDJSON)
+            return await streamed(lines, NDJSON)
         return Response([line async for line in lines][-1], media_type="application/json")
 
     return routes
-
-
-async def _export(readers: Readers, query: ExportQuery) -> AsyncGenerator[bytes]:
-    async with readers.long_reading() as connection:
-        yield csv_header() if query.format == "csv" else b""
-        async for events in stream_events(connection, query.filters()):
-            yield lines_csv(events) if query.format == "csv" else lines_json(events)
 
 
 async def _verification(readers: Readers) -> AsyncGenerator[bytes]:
@@ -140,17 +86,3 @@ async def _verification(readers: Readers) -> AsyncGenerator[bytes]:
                 told = found.rows
                 yield orjson.dumps({"rows": found.rows, "rows_expected": found.rows_expected}) + b"\n"
     yield Verification.of(found).model_dump_json().encode() + b"\n"
-
-
-async def _streamed(lines: AsyncGenerator[bytes], media_type: str) -> StreamingResponse:
-    first = await anext(lines)  # So that a refusal is a status, not a broken stream.
-    return StreamingResponse(_again(first, lines), media_type=media_type)
-
-
-async def _again(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    try:
-        yield first
-        async for chunk in rest:
-            yield chunk
-    finally:
-        await rest.aclose()

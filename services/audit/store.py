@@ -1,19 +1,15 @@
-"""Appends to audit_log and finds what is in it: runs queries.sql, maps rows to frozen values."""
+"""Appends to audit_log: runs queries.sql, maps rows to frozen values."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import orjson
-from asyncpg import Record
 
 from services.audit.chain import Head, genesis
-from services.audit.records import Cursor, Filters, FoundEvent, Linked
+from services.audit.records import Linked
 from shared.database import Connection
 from shared.sqlfile import load_queries
-
-ROWS_AT_ONCE = 500
-"""How many rows a server-side cursor hands over in one round trip."""
 
 queries = load_queries(__file__)
 _COLUMNS = (
@@ -65,32 +61,3 @@ def _values(row: Linked) -> tuple[object, ...]:
         *(entry.entity_id, entry.offer_id, entry.user_id, event.occurred_at),
         *(orjson.Fragment(entry.data), row.recorded_at, row.hash),
     )
-
-
-async def find_page(connection: Connection, filters: Filters, after: Cursor | None, limit: int) -> list[FoundEvent]:
-    """At most `limit` events, newest first, from below the cursor."""
-    async with connection.transaction(readonly=True):
-        await connection.execute(queries.plan_for_filters)
-        rows = await connection.fetch(queries.find_events, *_arguments(filters, after, limit))
-    return [_found(row) for row in rows]
-
-
-async def stream_events(connection: Connection, filters: Filters) -> AsyncIterator[list[FoundEvent]]:
-    """All events that pass, newest first, ROWS_AT_ONCE at a time; needs a transaction around it."""
-    await connection.execute(queries.plan_for_filters)
-    cursor = await connection.cursor(queries.find_events, *_arguments(filters, None, None))
-    while rows := await cursor.fetch(ROWS_AT_ONCE):
-        yield [_found(row) for row in rows]
-
-
-def _arguments(filters: Filters, after: Cursor | None, limit: int | None) -> tuple[object, ...]:
-    place = (after.occurred_at, after.event_id) if after else (None, None)
-    return (
-        *(filters.entity_id, filters.offer_id, filters.user_id, filters.type, filters.since, filters.until),
-        *place,
-        limit,
-    )
-
-
-def _found(row: Record) -> FoundEvent:
-    return FoundEvent(*row.values())

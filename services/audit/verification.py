@@ -10,7 +10,8 @@ from asyncpg import Record
 
 from services.audit.chain import BrokenLink, ChainVerifier, Entry, Head, canonical_stored
 from services.audit.checkpoints import Checkpoint, Sealed, broken_seals, starts
-from services.audit.store import ROWS_AT_ONCE, queries
+from services.audit.store import queries
+from shared.audit_log.reading import ROWS_AT_ONCE
 from shared.database import Connection
 
 

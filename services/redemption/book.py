@@ -23,7 +23,6 @@ from services.redemption.decision import (
     decide,
     refuse_revoke,
 )
-from services.redemption.ids import REDEMPTION_IDS, named_id
 from services.redemption.inputs import NO_OFFER, purchase_inputs, revoke_inputs
 from services.redemption.records import Redemption, Reply, StoredDecision
 from services.redemption.replies import (
@@ -38,6 +37,7 @@ from services.redemption.replies import (
 from services.redemption.requests import Asked, InvalidRequest, Request, asked_by
 from shared.events.redemption_replies import QuotedOffer
 from shared.events.redemption_requests import Purchase, QuoteRequest, RedeemRequest, RevokeRequest
+from shared.named_ids import REDEMPTION_IDS, named_id
 
 Pair = tuple[UUID, UUID]
 UNUSED: Final = Uses(0, 0)

@@ -9,7 +9,6 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from services.redemption.decision import STRANGER, Accepted, Offer, Standing, Uses, decide, refuse_revoke
-from services.redemption.ids import REDEMPTION_IDS, named_id
 from services.redemption.inputs import PURCHASE_INPUTS, REVOKE_INPUTS, FoundRedemption
 from services.redemption.records import Redemption, Reply, StoredDecision
 from services.redemption.replies import invalid_reply, purchase_reply, reply_json, revoke_reply
@@ -17,6 +16,7 @@ from services.redemption.requests import InvalidRequest, asked_by
 from shared.clock import EPOCH
 from shared.events.redemption_replies import RedemptionReply, RuleResult
 from shared.events.redemption_requests import REDEMPTION_REQUEST, RedeemRequest, RevokeRequest
+from shared.named_ids import REDEMPTION_IDS, named_id
 
 _OFFER = TypeAdapter(Offer)
 _RULES = TypeAdapter(tuple[RuleResult, ...] | None)

@@ -10,13 +10,13 @@ from uuid import UUID
 import orjson
 
 from services.redemption.decision import Decision, Offer, Rejected, Standing
-from services.redemption.ids import named_id
 from services.redemption.records import Redemption, Reply, StoredDecision
 from services.redemption.requests import Asked, InvalidRequest, Request
 from shared.events.audit_events import AuditType
 from shared.events.fields import Message
 from shared.events.redemption_replies import Reason
 from shared.events.redemption_requests import QuoteRequest, RedeemRequest, RevokeRequest
+from shared.named_ids import named_id
 
 AUDIT_IDS: Final = UUID("0d8f3c6e-7a3b-4d57-8a0f-2b9d4e6c1a02")
 """Namespace of audit event ids: repeating a request repeats the event, under the same id."""

@@ -21,7 +21,7 @@ WRONG = "The name or the password is wrong."
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
     """Redis, empty."""
-    async with Redis.from_url(redis_url) as client:
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
         await client.flushall()
         yield client
 
@@ -137,11 +137,11 @@ async def test_what_stands_in_redis_lets_nobody_in(front: Door, redis: Redis) ->
     async with front.browser() as browser:
         await sign_in(browser, "Maria")
         token = await csrf_token(browser)
-        (key,) = await redis.keys("offers:session:*")
-        kept = key + (await redis.get(key) or b"")
-        assert session_of(browser).encode() not in kept
-        assert token.encode() not in kept
-        browser.cookies.set("offers_session", key.decode().rpartition(":")[2], domain="admin.test", path="/")
+        (key,) = map(str, await redis.keys("offers:session:*"))
+        kept = f"{key} {await redis.get(key)!s}"
+        assert session_of(browser) not in kept
+        assert token not in kept
+        browser.cookies.set("offers_session", key.rpartition(":")[2], domain="admin.test", path="/")
         assert not await holds(browser)
 
 
@@ -184,7 +184,7 @@ async def test_a_session_ends_after_its_whole_time_however_busy(pool: Pool, redi
     ):
         await sign_in(browser, "Maria")
         (key,) = await redis.keys("offers:session:*")
-        started = (await redis.get(key) or b"").decode()
+        started = str(await redis.get(key))
         us = int(started.rpartition(":")[2].rstrip("}"))
         await redis.set(key, started.replace(str(us), str(us - 5_400 * 1_000_000)))
         assert await holds(browser)

@@ -136,7 +136,8 @@ async def test_a_date_to_come_shows_what_lapses_and_a_past_one_knows_nothing_of_
     await created(client, rules=[RECENT, TWO_TOPUPS])
 
     async def at(moment: datetime | None) -> tuple[bool, list[Any], list[str | None]]:
-        (found,) = await verdicts(client, ADA, **({"at": moment.isoformat()} if moment else {}))
+        query: dict[str, Any] = {"at": moment.isoformat()} if moment else {}
+        (found,) = await verdicts(client, ADA, **query)
         rules = found["rules"]
         return found["eligible"], [rule["actual"] for rule in rules], [rule["missing"] for rule in rules]
 

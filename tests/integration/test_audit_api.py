@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -13,12 +14,15 @@ import httpx
 import orjson
 import pytest
 
-from services.audit import store
 from services.audit.api import create_api
 from services.audit.app import openapi
 from services.audit.handler import AuditHandler
+from shared.audit_log import reading
 from shared.database import Pool
+from shared.named_ids import redemption_id_of
 from shared.security import Role, create_token
+from shared.sessions import Sessions, connect_redis
+from shared.settings import RedisSettings, SessionSettings
 from shared.sqlfile import load_queries
 from tests.support.audit import NOON, event, received, tamper
 from tests.support.waiting import until
@@ -71,6 +75,22 @@ async def test_filters_find_what_they_name_newest_first(pool: Pool, api: httpx.A
     assert await found(**{"from": "2026-11-24T12:01:00Z", "to": "2026-11-24T12:03:00Z"}) == [ids[2], ids[1]]
     assert await found(**{"from": "2026-11-24T14:01:00+02:00"}) == ids[:0:-1]
     assert await found(entity_id=UUID(int=1)) == []
+
+
+async def test_what_became_of_a_request_is_found_and_what_somebody_did(pool: Pool, api: httpx.AsyncClient) -> None:
+    request_id = uuid4()
+    rejected = event(entity_type="request", entity_id=request_id, type="redemption.rejected")
+    accepted = event(entity_id=redemption_id_of(request_id), occurred_at=NOON + timedelta(minutes=1))
+    edited = event(type="offer.updated", entity_type="offer", actor="ada", occurred_at=NOON + timedelta(minutes=2))
+    await AuditHandler(pool)(received([rejected, accepted, edited]))
+
+    async def found(**filters: Any) -> list[str]:
+        return [item["event_id"] for item in (await api.get("/audit", params=filters)).json()["items"]]
+
+    assert await found(request_id=request_id) == [str(accepted.event_id), str(rejected.event_id)]
+    assert await found(request_id=uuid4()) == []
+    assert await found(actor="ada") == [str(edited.event_id)]
+    assert await found(actor="checkout", type="redemption.accepted") == [str(accepted.event_id)]
 
 
 async def test_pages_meet_without_gap_or_overlap(pool: Pool, api: httpx.AsyncClient) -> None:
@@ -195,6 +215,26 @@ async def test_nothing_is_shown_without_a_token(api: httpx.AsyncClient, path: st
     assert response.headers["www-authenticate"] == "Bearer"
 
 
+async def test_a_login_to_the_admin_page_opens_the_log_while_it_holds(pool: Pool, redis_url: str) -> None:
+    user = await pool.fetchval(
+        "INSERT INTO admin_users (name, password_hash, role) VALUES ('maria', '$argon2id$', 'viewer') RETURNING id"
+    )
+    async with aclosing(Sessions(connect_redis(RedisSettings(redis_url=redis_url)), SessionSettings())) as sessions:
+        session = await sessions.start(user, 1)
+        transport = httpx.ASGITransport(create_api(pool, _answers, sessions=sessions))
+        async with httpx.AsyncClient(transport=transport, base_url="http://audit") as browser:
+            assert (await browser.get("/audit")).status_code == 401
+            browser.cookies.set("offers_session", session.id, domain="audit.local", path="/")
+            assert (await browser.get("/audit")).status_code == 200
+            assert (await browser.get("/audit", headers={"Authorization": "Bearer unknown"})).status_code == 401
+            await pool.execute("UPDATE admin_users SET version = 2")
+            assert (await browser.get("/audit")).status_code == 401
+    transport = httpx.ASGITransport(create_api(pool, _answers))
+    async with httpx.AsyncClient(transport=transport, base_url="http://audit") as browser:
+        cookie = {"Cookie": f"offers_session={session.id}"}
+        assert (await browser.get("/audit", headers=cookie)).status_code == 401  # It knows of no Redis.
+
+
 async def test_unknown_paths_are_problems_and_probes_need_no_token(api: httpx.AsyncClient) -> None:
     assert (await api.get("/nothing")).headers["content-type"] == "application/problem+json"
     for path in ("/healthz", "/readyz"):
@@ -224,21 +264,26 @@ async def test_long_readings_are_bounded(pool: Pool, api: httpx.AsyncClient) -> 
         ({"$3": UUID(int=1)}, "user_id_occurred_at_event_id_idx"),
         ({"$5": NOON, "$6": NOON + timedelta(hours=1)}, "occurred_at_event_id_idx"),
         ({"$7": NOON, "$8": UUID(int=1)}, "occurred_at_event_id_idx"),
+        ({"$10": [UUID(int=1), UUID(int=2)]}, "entity_id_occurred_at_event_id_idx"),
+        ({"$11": "ada"}, "actor_occurred_at_event_id_idx"),
+        ({"$4": "offer.published"}, "type_occurred_at_event_id_idx"),
     ],
 )
 async def test_each_filter_uses_its_index(pool: Pool, filters: dict[str, Any], index: str) -> None:
     await pool.execute(
         "INSERT INTO audit_log (event_id, chain, sequence, type, actor, entity_type, entity_id, offer_id, user_id,"
-        " occurred_at, data, hash) SELECT gen_random_uuid(), 0, n, 'offer.updated', 'a', 'offer', gen_random_uuid(),"
+        " occurred_at, data, hash) SELECT gen_random_uuid(), 0, n,"
+        " CASE WHEN n % 100 = 0 THEN 'offer.updated' ELSE 'redemption.accepted' END,"
+        " CASE WHEN n % 100 = 0 THEN 'bo' ELSE 'checkout' END, 'offer', gen_random_uuid(),"
         " gen_random_uuid(), gen_random_uuid(), now() - n * interval '1 minute', '{}', ''"
         " FROM generate_series(1, 20000) AS n"
     )
     await pool.execute("ANALYZE audit_log")
-    queries = load_queries(store.__file__)
-    arguments = [filters.get(f"${place}") for place in range(1, 9)]
+    queries = load_queries(reading.__file__)
+    arguments = [filters.get(f"${place}", 101 if place == 9 else None) for place in range(1, 12)]
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(queries.plan_for_filters)
-        plan = await connection.fetch("EXPLAIN " + queries.find_events, *arguments, 101)
+        plan = await connection.fetch("EXPLAIN " + queries.find_events, *arguments)
     assert index in "\n".join(row[0] for row in plan)
 
 
@@ -260,9 +305,11 @@ async def test_readiness_says_what_does_not_answer(pool: Pool, database_url: str
     assert (status, "database" in detail) == (503, True)
 
 
-def test_the_openapi_document_needs_no_server() -> None:
+async def test_the_openapi_document_needs_no_server() -> None:
     document = openapi()
     assert sorted(document["paths"]) == ["/audit", "/audit/export", "/audit/verify", "/healthz", "/metrics", "/readyz"]
     parameters = {parameter["name"] for parameter in document["paths"]["/audit"]["get"]["parameters"]}
-    assert parameters == {"entity_id", "offer_id", "user_id", "type", "from", "to", "after", "limit"}
+    assert parameters == {
+        *("entity_id", "offer_id", "user_id", "request_id", "type", "actor", "from", "to", "after", "limit"),
+    }
     assert document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"

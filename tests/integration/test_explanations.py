@@ -22,7 +22,13 @@ HISTORY = [
 """(operator, kind, amount, days ago)."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def pool(unchanged: Pool) -> Pool:
+    """One database for all: each test adds an offer of its own and looks at that."""
+    return unchanged
+
+
+@pytest.fixture(scope="module")
 async def history(pool: Pool) -> None:
     """A user of forty days with five transactions, and one operator of the two with a name."""
     await pool.execute("INSERT INTO users (id, created_at) VALUES ($1, $2)", USER, AT - timedelta(days=40))

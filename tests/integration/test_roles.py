@@ -29,14 +29,11 @@ ROLES: Final = ("offers_redemption", "offers_segmenter", "offers_audit", "offers
 FILES: Final = {
     "offers_redemption": ["services/redemption/queries.sql"],
     "offers_segmenter": ["services/segmenter/queries.sql", "shared/outbox.sql", "shared/histories.sql"],
-    "offers_audit": ["services/audit/queries.sql"],
+    "offers_audit": ["services/audit/queries.sql", "shared/security.sql", "shared/audit_log/queries.sql"],
     "offers_admin": [
-        "services/admin/queries.sql",
-        "services/admin/drafts.sql",
-        "services/admin/listing.sql",
-        "services/admin/insight/queries.sql",
-        "shared/outbox.sql",
-        "shared/histories.sql",
+        *(f"services/admin/{name}.sql" for name in ("queries", "drafts", "access", "judging", "history", "listing")),
+        *("services/admin/insight/queries.sql", "shared/security.sql", "shared/audit_log/queries.sql"),
+        *("shared/outbox.sql", "shared/histories.sql"),
     ],
     "offers_reader": ["deploy/verification.sql", "deploy/cli/queries.sql"],
 }
@@ -48,11 +45,12 @@ TABLES: Final = (
     *("offer_segment_members", "offer_segment_rebuilds", "offer_definitions", "offer_redemptions"),
     *("redemption_decisions", "decision_periods", "users", "topup_requests", "operators", "outbox", "audit_log"),
     *("audit_chains", "audit_checkpoints", "api_tokens", "offer_drafts", "offer_draft_steps", "offer_versions"),
+    "admin_users",
     *("offer_decision_counts", "offer_member_counts", "insight_progress"),
 )
 INSIGHT: Final = {"offer_decision_counts", "offer_member_counts", "insight_progress"}
 EDITING: Final = {"offer_drafts", "offer_draft_steps", "offer_versions"}
-AUDIT: Final = {"audit_log", "audit_chains", "audit_checkpoints", "api_tokens"}
+AUDIT: Final = {"audit_log", "audit_chains", "audit_checkpoints", "api_tokens", "admin_users"}
 WRITES: Final = {
     "offers_redemption": {"offers": "u", "offer_redemptions": "iu", "redemption_decisions": "i"},
     "offers_segmenter": {
@@ -62,7 +60,7 @@ WRITES: Final = {
         "offer_segment_rebuilds": "iu",
         "outbox": "id",
     },
-    "offers_audit": {"audit_log": "i", "audit_chains": "iu"},
+    "offers_audit": {"audit_log": "i", "audit_chains": "iu", "api_tokens": "u"},
     "offers_admin": {
         "offers": "iu",
         "offer_products": "id",
@@ -74,6 +72,8 @@ WRITES: Final = {
         "offer_drafts": "iud",
         "offer_draft_steps": "iud",
         "offer_versions": "i",
+        "api_tokens": "iu",
+        "admin_users": "iu",
         "offer_decision_counts": "iud",
         "offer_member_counts": "iud",
         "insight_progress": "u",
@@ -88,10 +88,8 @@ UNREAD: Final = {
         *("operators", *EDITING, *INSIGHT, *AUDIT),
     },
     "offers_audit": set(TABLES) - AUDIT,
-    "offers_admin": {
-        *("decision_periods", "audit_chains", "audit_checkpoints"),
-    },
-    "offers_reader": {"outbox", "api_tokens", "offer_drafts", "offer_draft_steps", *INSIGHT},
+    "offers_admin": {"decision_periods", "audit_chains", "audit_checkpoints"},
+    "offers_reader": {"outbox", "api_tokens", "admin_users", "offer_drafts", "offer_draft_steps", *INSIGHT},
 }
 """What each role may not read."""
 
@@ -171,14 +169,21 @@ async def test_every_table_is_looked_at_here(unchanged: Pool) -> None:
         ("offers_audit", "TRUNCATE audit_log"),
         ("offers_audit", "DELETE FROM audit_chains"),
         ("offers_audit", "SELECT FROM offers"),
-        ("offers_audit", "SELECT id FROM api_tokens"),
+        ("offers_audit", "SELECT created_by FROM api_tokens"),
+        ("offers_audit", "SELECT password_hash FROM admin_users"),
+        ("offers_audit", "UPDATE api_tokens SET revoked_at = NULL"),
         ("offers_audit", "UPDATE api_tokens SET role = 'admin'"),
         ("offers_admin", "INSERT INTO offer_redemptions (request_id, offer_id, user_id, price_paid, discount_amount)"
          " SELECT gen_random_uuid(), id, gen_random_uuid(), 0, 0 FROM offers"),
         ("offers_admin", "UPDATE offers SET usage_count = 0"),
         ("offers_admin", "UPDATE offers SET definition_version = 1"),
         ("offers_admin", "DELETE FROM offers"),
-        ("offers_admin", "INSERT INTO api_tokens (name, role, token_hash) VALUES ('a', 'admin', '')"),
+        ("offers_admin", "UPDATE api_tokens SET role = 'admin'"),
+        ("offers_admin", "DELETE FROM api_tokens"),
+        ("offers_admin", "UPDATE admin_users SET name = 'another'"),
+        ("offers_admin", "DELETE FROM admin_users"),
+        ("offers_admin", "INSERT INTO audit_log SELECT FROM audit_log"),
+        ("offers_admin", "DELETE FROM redemption_decisions"),
         ("offers_admin", "SELECT FROM audit_chains"),
         ("offers_admin", "UPDATE offer_definitions SET definition = '{}'"),
         ("offers_reader", "SELECT FROM api_tokens"),

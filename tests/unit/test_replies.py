@@ -8,13 +8,13 @@ from uuid import UUID, uuid5
 import pytest
 
 from services.redemption.decision import Standing, Uses
-from services.redemption.ids import named_id
 from services.redemption.inputs import purchase_inputs
 from services.redemption.records import Reply
 from services.redemption.replies import audit_message, reply_json, stored_decision
 from services.redemption.requests import Asked
 from shared.events.audit_events import AuditEvent
 from shared.events.redemption_replies import QuotedOffer, RedemptionReply, RuleResult
+from shared.named_ids import named_id
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 120, tzinfo=UTC)
 ID, OTHER = UUID(int=5), UUID("6f1d6a52-5b0c-4c1e-9a55-0f6c5c1f7a01")

@@ -16,6 +16,7 @@ from services.admin.wording import (
     audience_text,
     discount_text,
     limits_text,
+    measure_text,
     reason_text,
     rule_sentence,
     rules_sentence,
@@ -149,6 +150,20 @@ def test_rules_together_say_whether_all_or_one_must_pass(
     validated = [RULE.validate_python(rule) for rule in rules]
     for form in (rules, stored, validated):
         assert rules_sentence(logic, form, {}) == sentence
+
+
+def test_rules_that_are_switched_off_let_nobody_in_or_out() -> None:
+    assert rules_sentence("all", [TOPUPS, RECENT | {"enabled": False}], {}) == "Users with at least 2 topups"
+    off = StoredRule(description="", enabled=False, **TOPUPS)
+    assert rules_sentence("any", [off], {}) == "Everybody: there are no rules"
+
+
+def test_measures_are_counts_amounts_or_days() -> None:
+    assert measure_text(1200, "min_topups") == "1,200"
+    assert measure_text("1200.5", "min_spent") == "1,200.50"
+    assert measure_text(10.25, "last_active_within") == "10.25 days"
+    assert measure_text(1, "new_user") == measure_text(1.0, "new_user") == "1 day"
+    assert measure_text(None, "new_user") == "—"
 
 
 def test_every_reason_has_its_words() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from fastapi import APIRouter
 
 from services.admin.pages.editor import editor_routes
+from services.admin.pages.history import history_pages
 from services.admin.pages.insight import insight_pages
 from services.admin.pages.members import member_pages
 from services.admin.pages.offers import offer_routes
@@ -13,6 +14,7 @@ from services.admin.pages.publishing import publishing_routes
 from services.admin.pages.rendering import Pages
 from services.admin.pages.signing_in import account_routes, login_routes
 from services.admin.pages.tokens import token_routes
+from services.admin.pages.users import user_pages
 
 
 def page_routes(pages: Pages) -> Iterable[APIRouter]:
@@ -27,4 +29,6 @@ def page_routes(pages: Pages) -> Iterable[APIRouter]:
         account_routes(pages),
         people_routes(pages),
         token_routes(pages),
+        user_pages(pages),
+        history_pages(pages),
     )

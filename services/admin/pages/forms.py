@@ -32,8 +32,7 @@ def content_of_form(form: Form, operators: Operators) -> Content:
     given = dict(form)
     content: Content = {name: given.get(name, "") for name in _PLAIN}
     for name in _TIMES:
-        typed = given.get(name, "").strip()
-        content[name] = (f"{typed}Z" if _LOCAL.fullmatch(typed) else typed) or None
+        content[name] = _time(given.get(name, "").strip(), given.get(f"{name}.exact", ""))
     content["allow_all"] = given.get("allow_all") != "false"
     roles = (role.strip() for role in given.get("allowed_roles", "").split(","))
     content["allowed_roles"] = sorted({role for role in roles if role})
@@ -41,6 +40,19 @@ def content_of_form(form: Form, operators: Operators) -> Content:
     content["products"] = [{name: row.get(name, "") for name in _PRODUCT} for row in rows["products"]]
     content["rules"] = [_rule(row, {name.lower(): key for key, name in operators.items()}) for row in rows["rules"]]
     return content
+
+
+def local_time(value: str | None) -> str:
+    """2026-11-25T08:30:00Z as an input of a date and time takes it, in UTC and to the second."""
+    time = (value or "").removesuffix("Z").partition(".")[0]
+    return time.removesuffix(":00") if time.count(":") > 1 else time
+
+
+def _time(typed: str, exact: str) -> str | None:
+    """The instant that was typed; the input shows no fractions of seconds, so where it is as it was they stay."""
+    if typed == local_time(exact):
+        return exact or None
+    return (f"{typed}Z" if _LOCAL.fullmatch(typed) else typed) or None
 
 
 def _rows(form: Form) -> dict[str, list[dict[str, str]]]:

@@ -15,9 +15,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from services.admin.access import Access
+from services.admin.pages import forms
 from services.admin.pages.assets import asset_url
 from services.admin.pages.next_page import login_address
 from services.admin.reach import Reach
+from services.admin.wording import measure_text, reason_text
 from shared.database import Pool
 from shared.http.problems import Refused
 from shared.outbox import OutboxRelay
@@ -64,12 +66,6 @@ def moment(at: datetime | None) -> Markup:
     )
 
 
-def local_time(value: str | None) -> str:
-    """2026-11-25T08:30:00Z as an input of a date and time takes it, in UTC."""
-    time = (value or "").removesuffix("Z")
-    return time.removesuffix(":00") if time.count(":") > 1 else time
-
-
 def operator_name(value: str | None, operators: Mapping[UUID, str]) -> str:
     """What people call the operator with an id; the text as it is where it has no name."""
     try:
@@ -97,7 +93,8 @@ def create_environment() -> Environment:
     )
     environment.globals |= {"asset": asset_url, "icon": icon}
     environment.filters |= {"money": money, "number": number, "percent": percent, "moment": moment}
-    environment.filters |= {"local": local_time, "operator_name": operator_name}
+    environment.filters |= {"local": forms.local_time, "operator_name": operator_name}
+    environment.filters |= {"measure": measure_text, "reason": reason_text}
     return environment
 
 

@@ -12,3 +12,8 @@ def named_id(namespace: UUID, name: str) -> UUID:
     """The version 5 UUID of a name, as uuid.uuid5 makes it, at half the cost."""
     digest = sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
     return UUID(bytes=digest[:16], version=5)
+
+
+def redemption_id_of(request_id: UUID) -> UUID:
+    """The id of the redemption that a request makes if it is accepted."""
+    return named_id(REDEMPTION_IDS, str(request_id))
