@@ -3,7 +3,7 @@
 Each class holds what one concern needs; a service's settings combine those it uses.
 """
 
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.errors import ConfigurationError
 
 S = TypeVar("S", bound=BaseSettings)
+
+REDIS_URL: Final = r"^(rediss?|unix)://"
 
 
 class DatabaseSettings(BaseSettings):
@@ -28,7 +30,7 @@ class RedisSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OFFERS_")
 
-    redis_url: str = Field(pattern=r"^(rediss?|unix)://", description="Redis connection URL")
+    redis_url: str = Field(pattern=REDIS_URL, description="Redis connection URL")
 
 
 class SessionSettings(BaseSettings):

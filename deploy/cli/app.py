@@ -4,7 +4,7 @@ import logging
 
 import typer
 
-from deploy.cli import audit, bench, checkout, dead_letters, events, operations, segments, up, verify
+from deploy.cli import admins, audit, bench, checkout, dead_letters, events, operations, segments, tokens, up, verify
 from shared.telemetry import configure_logging
 
 app = typer.Typer(
@@ -33,4 +33,6 @@ for look in (segments.explain, segments.rebuild, verify.verify):
     app.command(rich_help_panel="Who is eligible, and is all well")(look)
 for group in (dead_letters.app, audit.app):
     app.add_typer(group, rich_help_panel="Who is eligible, and is all well")
+for group in (admins.app, tokens.app):
+    app.add_typer(group, rich_help_panel="Who has access")
 app.add_typer(bench.app, rich_help_panel="How fast it is")

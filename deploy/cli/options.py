@@ -1,10 +1,19 @@
 """Arguments and options that several commands share."""
 
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 import typer
+
+
+class RoleName(StrEnum):
+    """The roles of people and tokens, each with what the ones before it may do."""
+
+    viewer = "viewer"
+    editor = "editor"
+    admin = "admin"
 
 
 def amount(text: str) -> Decimal:

@@ -12,7 +12,7 @@ from shared.settings import KafkaSettings
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of a running stack and the token of its APIs."""
+    """The addresses of a running stack, and the secret that is the token of its APIs and the password of its page."""
 
     database_url: str
     kafka: KafkaSettings
@@ -20,6 +20,7 @@ class Addresses:
     admin_url: str
     admin_token: str
     audit_url: str
+    admin_user: str = "admin"
 
     def environment(self) -> dict[str, str]:
         """The OFFERS_* variables of services and commands, whatever the caller's own environment says."""
@@ -50,6 +51,8 @@ def write_ready_file(addresses: Addresses, pids: dict[str, list[int]], path: Pat
         "redis_url": addresses.redis_url,
         "admin_url": addresses.admin_url,
         "admin_token": addresses.admin_token,
+        "admin_user": addresses.admin_user,
+        "admin_password": addresses.admin_token,
         "audit_url": addresses.audit_url,
     }
     _write_private(path, json.dumps(fields | {"pids": pids}, indent=2) + "\n")

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from rich.console import Console
 
+from deploy.embedded.access import give_access
 from deploy.embedded.addresses import Addresses, write_environment, write_ready_file
 from deploy.embedded.kafka import ApacheKafka, EmbeddedKafka
 from deploy.embedded.logins import create_logins
@@ -26,7 +27,6 @@ from deploy.embedded.redis import RedisServer
 from deploy.embedded.server import EmbeddedServer, KafkaServer
 from shared.client import RedemptionClient
 from shared.database import connect
-from shared.security import Role, create_token
 from shared.settings import DatabaseSettings
 from shared.topics import create_topics
 
@@ -145,10 +145,10 @@ class Stack:
             await self._ask_for_a_quote()
 
     async def _prepare_database(self) -> dict[str, str]:
-        """Store the token of the APIs, and make the services' logins; returns the database's URL for each service."""
+        """Make the first admin and the services' logins; returns the database's URL for each service."""
         connection = await connect(DatabaseSettings(database_url=self.addresses.database_url))
         try:
-            await create_token(connection, "embedded admin", Role.admin, self.addresses.admin_token)
+            await give_access(connection, self.addresses.admin_user, self.addresses.admin_token)
             return await create_logins(connection, self.addresses.database_url, SERVICES)
         finally:
             await connection.close()
@@ -165,12 +165,12 @@ class Stack:
         show(f"\n[bold green]Up in {took_s:.1f} s.[/]")
         for name, text in (
             ("admin page", self.addresses.admin_url),
-            ("sign in with", self.addresses.admin_token),
+            (f"sign in as {self.addresses.admin_user}", f"with {self.addresses.admin_token}"),
             ("audit API", self.addresses.audit_url),
             ("logs", str(data_dir / "logs")),
             ("other terminals", f"source {data_dir / 'env'}"),
         ):
-            show(f"  [dim]{name:<16}[/]{text}", soft_wrap=True)
+            show(f"  [dim]{name:<18}[/]{text}", soft_wrap=True)
         show()
 
     @asynccontextmanager

@@ -18,10 +18,11 @@ from starlette.types import Scope
 from services.admin.login import Logins, LoginSettings
 from services.admin.passwords import Passwords
 from shared.database import Pool
+from shared.http.callers import find_caller
 from shared.http.problems import refuse
 from shared.http.secure_headers import is_https
 from shared.http.session_cookie import drop_session_cookie, session_id_in, set_session_cookie
-from shared.security import Caller, Role, authenticate, authenticate_session
+from shared.security import Caller, Role
 from shared.sessions import Session
 
 CSRF_HEADER: Final = "x-csrf-token"
@@ -69,12 +70,8 @@ class Access:
             NotPermitted: the caller's role is too low.
             SessionsAway: Redis doesn't answer, and there is no token.
         """
-        authorization = request.headers.get("authorization")
-        session_id = self.session_id(request)
-        if authorization is not None or session_id is None:
-            return await authenticate(self._pool, authorization, needed, address_of(request))
-        session = await self.logins.sessions.find(session_id)
-        return await authenticate_session(self._pool, session, needed, address_of(request))
+        secure = self.is_https(request.scope)
+        return await find_caller(request, self._pool, self.logins.sessions, needed, secure=secure)
 
     def session_id(self, request: Request) -> str | None:
         """What the browser holds of a session, valid or not."""
@@ -123,11 +120,6 @@ class Access:
             given = str((await request.form()).get(CSRF_FIELD, ""))
         if not hmac.compare_digest((given or "").encode(), session.csrf_token.encode()):
             _refuse_forged("the page is out of date, or another site sent this: load it again and repeat")
-
-
-def address_of(request: Request) -> str | None:
-    """The network address a request came from."""
-    return request.client.host if request.client else None
 
 
 def _refuse_forged(detail: str) -> None:

@@ -67,7 +67,7 @@ class Change:
     password: str | None = field(default=None, repr=False)
 
 
-async def list_users(pool: Pool) -> list[AdminUser]:
+async def list_users(pool: Pool | Connection) -> list[AdminUser]:
     """Everybody, by name."""
     return [_user(row) for row in await pool.fetch(_queries.list_users)]
 

@@ -13,6 +13,7 @@ from services.admin.access import Access, AccessSettings
 from services.admin.access_api import admin_user_routes, session_routes, token_routes
 from services.admin.api import preview_routes, reading_routes, writing_routes
 from services.admin.body_limit import BodyLimit
+from services.admin.draft_api import draft_routes, version_routes
 from services.admin.history_api import history_routes
 from services.admin.insight.api import insight_routes
 from services.admin.insight.census import Census
@@ -95,6 +96,8 @@ def create_api(
         preview_routes(access, reach),
         reading_routes(pool, access),
         writing_routes(pool, access, relay),
+        draft_routes(pool, access, reach, relay, reach_confirm_percent),
+        version_routes(pool, access),
         operator_routes(pool, access),
         insight_routes(pool, access, watching or create_watching(pool)),
         admin_user_routes(pool, access, relay),

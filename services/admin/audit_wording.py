@@ -36,6 +36,10 @@ _TITLES: Final[Mapping[str, str]] = {
     "offer.paused": "Offer paused",
     "offer.archived": "Offer archived",
     "segment.rebuilt": "Members recomputed",
+    "token.created": "API token made",
+    "token.revoked": "API token revoked",
+    "admin.created": "Person added",
+    "admin.updated": "Person changed",
 }
 
 
@@ -99,6 +103,7 @@ def decision_facts(
     request: Mapping[str, Any], reply: Mapping[str, Any], inputs: Mapping[str, Any] | None = None
 ) -> list[Fact]:
     """What was asked, what was decided, and what was known then."""
+    accepted = reply.get("status") == "accepted"
     facts = [
         ("Asked for", {"redeem": "a redemption", "revoke": "a revocation"}.get(str(reply.get("command")))),
         ("Code", request.get("code")),
@@ -108,8 +113,8 @@ def decision_facts(
         ("Decision", str(reply.get("status")) if reply.get("status") else None),
         ("Reason", reason_text(str(reply["reason"])) if reply.get("reason") else None),
         ("What is wrong", reply.get("message")),
-        ("Discount", _money(reply.get("discount_amount"))),
-        ("Paid", _money(reply.get("price_paid"))),
+        ("Discount", _money(reply.get("discount_amount")) if accepted else None),
+        ("Paid", _money(reply.get("price_paid")) if accepted else None),
         ("Redemption", reply.get("redemption_id") or request.get("redemption_id")),
         ("Reason given", request.get("reason")),
         ("Deadline", _moment(request.get("deadline"))),
@@ -157,7 +162,8 @@ def _summary(event: FoundEvent, data: Mapping[str, Any], reply: Mapping[str, Any
     labels = [change.label.lower() for change in changes_of(data, operators)]
     if labels and event.type == "offer.updated":
         return f"Changed: {listed(labels, 'and')}"
-    return ""
+    named = data.get("name")
+    return named if isinstance(named, str) else ""
 
 
 def _who(event: FoundEvent, data: Mapping[str, Any]) -> str:

@@ -54,7 +54,8 @@ FROM (
 ) AS o
 CROSS JOIN LATERAL (
     SELECT count(*) AS found FROM (
-        SELECT FROM offer_segment_members AS s WHERE s.offer_id = o.id AND s.valid_until > now() LIMIT $9 + 1
+        SELECT FROM offer_segment_members AS s
+        WHERE s.offer_id = o.id AND s.valid_until > now() ORDER BY s.user_id LIMIT $9 + 1
     ) AS s
 ) AS m
 LEFT JOIN LATERAL (

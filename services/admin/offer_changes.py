@@ -94,7 +94,9 @@ def _value(name: str, value: Any) -> str:
     if name in _WORDS and isinstance(value, str | bool):
         return _WORDS[name].get(value, str(value))
     formatted = _FORMATS.get(name)
-    return formatted(value) if formatted else str(value)
+    if formatted is None:
+        return plain_text(value) if isinstance(value, bool) else str(value)
+    return formatted(value)
 
 
 def _moment(value: Any) -> str:

@@ -24,7 +24,8 @@ def money_text(amount: object) -> str:
 
 def counted(number: object, noun: str) -> str:
     """A number of things: "1 day", "2 days", "1,000 days"."""
-    return f"{plain_text(number)} {noun}{'' if str(number) == '1' else 's'}"
+    text = plain_text(number)
+    return f"{text} {noun}{'' if text == '1' else 's'}"
 
 
 def listed(parts: Iterable[str], word: str) -> str:

@@ -16,9 +16,11 @@ async def list_tokens(pool: Pool | Connection) -> list[Token]:
     return [Token.model_validate(dict(row)) for row in await pool.fetch(_queries.list_tokens)]
 
 
-async def make_token(connection: Connection, name: str, role: RoleName, caller: Caller) -> CreatedToken:
-    """A new token; only its hash is kept, so it can't be told again."""
-    token = new_token()
+async def make_token(
+    connection: Connection, name: str, role: RoleName, caller: Caller, token: str | None = None
+) -> CreatedToken:
+    """A new token, random unless given; only its hash is kept, so it can't be told again."""
+    token = token or new_token()
     async with connection.transaction():
         row = await connection.fetchrow(_queries.insert_token, name, role, hash_token(token), caller.name)
         assert row is not None

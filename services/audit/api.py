@@ -13,17 +13,26 @@ from services.audit.views import Verification
 from shared.audit_log.exporting import NDJSON, Readers, streamed
 from shared.audit_log.routes import log_routes
 from shared.database import Pool
+from shared.http.callers import find_caller
 from shared.http.probes import Health, Probe, probe_routes
 from shared.http.problems import documented, install_problems
-from shared.security import Role, authenticate
+from shared.http.secure_headers import SecuredApi
+from shared.security import Role
+from shared.sessions import Sessions
 from shared.subscriptions import Subscriptions
 
 PROGRESS_ROWS = 10_000
 
 
-def create_api(pool: Pool, kafka: Probe, long_readings_max: int = 1, consumers: Subscriptions | None = None) -> FastAPI:
-    """The service's HTTP application."""
-    api = FastAPI(
+def create_api(
+    pool: Pool,
+    kafka: Probe,
+    long_readings_max: int = 1,
+    consumers: Subscriptions | None = None,
+    sessions: Sessions | None = None,
+) -> FastAPI:
+    """The service's HTTP application; without `sessions`, only tokens are taken."""
+    api = SecuredApi(
         title="Offers audit",
         version="1.0.0",
         description="Every decision and every change, newest first, in hash chains.",
@@ -35,7 +44,7 @@ def create_api(pool: Pool, kafka: Probe, long_readings_max: int = 1, consumers: 
     readers = Readers(pool, long_readings_max)
 
     async def viewer(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> None:
-        await authenticate(pool, request.headers.get("authorization"), Role.viewer)
+        await find_caller(request, pool, sessions, Role.viewer, secure=request.url.scheme == "https")
 
     for routes in (
         log_routes(readers, "/audit", viewer),

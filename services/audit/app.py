@@ -1,7 +1,8 @@
 """Wires the audit service: the topic in, acknowledgement, limits, and the HTTP API beside it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Annotated, Any, Final
 
 from pydantic import Field, TypeAdapter
@@ -18,11 +19,15 @@ from shared.http.problems import with_problem_media_type
 from shared.http.server import run_until, serving
 from shared.middlewares import middlewares
 from shared.reading import read_json
+from shared.sessions import Sessions, connect_redis
 from shared.settings import (
+    REDIS_URL,
     BatchSettings,
     DatabaseSettings,
     HttpSettings,
     KafkaSettings,
+    RedisSettings,
+    SessionSettings,
     TelemetrySettings,
     load_settings,
 )
@@ -41,8 +46,14 @@ class AuditBatchSettings(BatchSettings):
     )
 
 
-class AuditSettings(DatabaseSettings, KafkaSettings, AuditBatchSettings, HttpSettings, TelemetrySettings):
+class AuditSettings(
+    DatabaseSettings, KafkaSettings, AuditBatchSettings, HttpSettings, TelemetrySettings, SessionSettings
+):
     """What the audit service reads from the environment."""
+
+    redis_url: str | None = Field(
+        default=None, pattern=REDIS_URL, description="where logins to the admin page are; without it: tokens only"
+    )
 
 
 def wire(settings: AuditSettings, pool: Pool, publisher: Publisher) -> Subscriptions:
@@ -80,13 +91,24 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await publisher.start()
         broker = wire(settings, pool, publisher)
         try:
-            api = create_api(pool, kafka_probe(settings), max(1, settings.database_pool_size_max // 3), broker)
-            async with serving(api, settings) as running:
-                try:
-                    await broker.start()
-                    ready()
-                    await run_until(stop, running)
-                finally:
-                    await broker.stop()
+            async with _logins(settings) as sessions:
+                readings_max = max(1, settings.database_pool_size_max // 3)
+                api = create_api(pool, kafka_probe(settings), readings_max, broker, sessions)
+                async with serving(api, settings) as running:
+                    try:
+                        await broker.start()
+                        ready()
+                        await run_until(stop, running)
+                    finally:
+                        await broker.stop()
         finally:
             await publisher.stop()
+
+
+@asynccontextmanager
+async def _logins(settings: AuditSettings) -> AsyncGenerator[Sessions | None]:
+    if settings.redis_url is None:
+        yield None
+        return
+    async with aclosing(Sessions(connect_redis(RedisSettings(redis_url=settings.redis_url)), settings)) as sessions:
+        yield sessions

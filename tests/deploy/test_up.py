@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import httpx
 import psutil
 
 OFFERS = (sys.executable, "-m", "deploy.cli")
@@ -97,6 +98,8 @@ async def test_the_stack_answers_and_ends_on_sigterm_without_orphans(tmp_path: P
             "redis_url",
             "admin_url",
             "admin_token",
+            "admin_user",
+            "admin_password",
             "audit_url",
             "pids",
         }
@@ -132,6 +135,17 @@ async def the_addresses_work(ready: dict[str, str]) -> None:
     assert status_of(ready["audit_url"] + "/readyz") == 200
     assert status_of(ready["admin_url"] + "/api/offers", ready["admin_token"]) == 200
     assert status_of(ready["audit_url"] + "/audit", ready["admin_token"]) == 200
+    the_admin_signs_in(ready)
+
+
+def the_admin_signs_in(ready: dict[str, str]) -> None:
+    """With what the stack prints, and one login for the page and the audit API."""
+    login = {"name": ready["admin_user"], "password": ready["admin_password"]}
+    with httpx.Client(follow_redirects=True) as browser:
+        first = browser.post(ready["admin_url"] + "/login", data=login)
+        assert (first.status_code, first.url.path) == (200, "/offers")
+        assert browser.get(ready["audit_url"] + "/audit").status_code == 200
+        assert browser.get(ready["admin_url"] + "/api/session").json()["role"] == "admin"
 
 
 def the_commands_work(env_file: Path) -> None:

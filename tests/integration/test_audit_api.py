@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -20,6 +21,8 @@ from shared.audit_log import reading
 from shared.database import Pool
 from shared.named_ids import redemption_id_of
 from shared.security import Role, create_token
+from shared.sessions import Sessions, connect_redis
+from shared.settings import RedisSettings, SessionSettings
 from shared.sqlfile import load_queries
 from tests.support.audit import NOON, event, received, tamper
 from tests.support.waiting import until
@@ -210,6 +213,26 @@ async def test_nothing_is_shown_without_a_token(api: httpx.AsyncClient, path: st
     assert response.status_code == 401
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_login_to_the_admin_page_opens_the_log_while_it_holds(pool: Pool, redis_url: str) -> None:
+    user = await pool.fetchval(
+        "INSERT INTO admin_users (name, password_hash, role) VALUES ('maria', '$argon2id$', 'viewer') RETURNING id"
+    )
+    async with aclosing(Sessions(connect_redis(RedisSettings(redis_url=redis_url)), SessionSettings())) as sessions:
+        session = await sessions.start(user, 1)
+        transport = httpx.ASGITransport(create_api(pool, _answers, sessions=sessions))
+        async with httpx.AsyncClient(transport=transport, base_url="http://audit") as browser:
+            assert (await browser.get("/audit")).status_code == 401
+            browser.cookies.set("offers_session", session.id, domain="audit.local", path="/")
+            assert (await browser.get("/audit")).status_code == 200
+            assert (await browser.get("/audit", headers={"Authorization": "Bearer unknown"})).status_code == 401
+            await pool.execute("UPDATE admin_users SET version = 2")
+            assert (await browser.get("/audit")).status_code == 401
+    transport = httpx.ASGITransport(create_api(pool, _answers))
+    async with httpx.AsyncClient(transport=transport, base_url="http://audit") as browser:
+        cookie = {"Cookie": f"offers_session={session.id}"}
+        assert (await browser.get("/audit", headers=cookie)).status_code == 401  # It knows of no Redis.
 
 
 async def test_unknown_paths_are_problems_and_probes_need_no_token(api: httpx.AsyncClient) -> None:

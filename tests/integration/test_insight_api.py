@@ -1,7 +1,6 @@
 """Insight over HTTP: series and totals by hand, and events that follow what happens, for as long as one may look."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, closing
 from datetime import timedelta
@@ -27,10 +26,10 @@ from shared.security import Role, create_token
 from shared.settings import HttpSettings
 from tests.support.admin import NOBODY, admin_api, client_of, editing, problem
 from tests.support.campaign import add_offer
+from tests.support.event_streams import SOON_S, Reader
 from tests.support.insight import ACCEPTED, REVOKED, add_decisions, add_members, count_all, rejected
 
 RULE = {"rule_type": "min_topups", "params": {"count": 1}}
-SOON_S = 20.0
 
 
 @pytest.fixture
@@ -148,29 +147,6 @@ async def test_hours_out_of_range_are_refused(client: httpx.AsyncClient, hours: 
 async def test_without_a_token_nothing_is_told(pool: Pool, path: str) -> None:
     async with client_of(pool, admin_api(pool), None) as nobody:
         problem(await nobody.get(f"/api/offers/{NOBODY}/{path}"), 401)
-
-
-class Reader:
-    """Reads a stream of events."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._lines = response.aiter_lines()
-
-    async def next_figures(self) -> dict[str, Any]:
-        """The next event's figures; comments are passed over."""
-        async with asyncio.timeout(SOON_S):
-            while True:
-                line = await anext(self._lines)
-                if line.startswith("data: "):
-                    found: dict[str, Any] = json.loads(line.removeprefix("data: "))
-                    return found
-                assert line in ("", "event: figures", ": still here"), line
-
-    async def ended(self) -> None:
-        """Return once the server has ended the stream."""
-        async with asyncio.timeout(SOON_S):
-            async for _ in self._lines:
-                pass
 
 
 @asynccontextmanager

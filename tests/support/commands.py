@@ -7,11 +7,11 @@ from typer.testing import CliRunner
 from deploy.cli.app import app
 
 
-async def offers(database_url: str, *arguments: str) -> str:
+async def offers(database_url: str, *arguments: str, stdin: str | None = None) -> str:
     """What a command prints, run as in a process of its own: another thread, another event loop."""
 
     def run() -> str:
-        result = CliRunner().invoke(app, list(arguments), env={"OFFERS_DATABASE_URL": database_url})
+        result = CliRunner().invoke(app, list(arguments), stdin, env={"OFFERS_DATABASE_URL": database_url})
         assert result.exit_code == 0, result.output
         return result.stdout
 

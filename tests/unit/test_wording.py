@@ -162,7 +162,7 @@ def test_measures_are_counts_amounts_or_days() -> None:
     assert measure_text(1200, "min_topups") == "1,200"
     assert measure_text("1200.5", "min_spent") == "1,200.50"
     assert measure_text(10.25, "last_active_within") == "10.25 days"
-    assert measure_text(1, "new_user") == "1 day"
+    assert measure_text(1, "new_user") == measure_text(1.0, "new_user") == "1 day"
     assert measure_text(None, "new_user") == "—"
 
 

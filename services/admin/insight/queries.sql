@@ -25,14 +25,17 @@ WHERE
 -- many kinds of decisions it found.
 WITH decided AS MATERIALIZED (
     SELECT
-        d.offer_id, date_trunc('hour', d.decided_at, 'UTC') AS hour, d.command, d.status,
-        coalesce(d.reason, '') AS reason, count(*) AS decisions,
-        coalesce(
-            sum(CASE d.status WHEN 'accepted' THEN (d.reply::json ->> 'discount_amount')::numeric END), 0
-        ) AS discount
-    FROM redemption_decisions AS d
-    WHERE d.decided_at >= $1 AND d.decided_at < $2
-    GROUP BY 1, 2, 3, 4, 5
+        d.offer_id, d.hour, d.command, d.status, d.reason, count(*) AS decisions,
+        coalesce(sum(d.discount), 0) AS discount
+    FROM (
+        SELECT
+            n.offer_id, date_trunc('hour', n.decided_at, 'UTC') AS hour, n.command, n.status,
+            coalesce(n.reason, '') AS reason,
+            CASE n.status WHEN 'accepted' THEN (n.reply::json ->> 'discount_amount')::numeric END AS discount
+        FROM redemption_decisions AS n
+        WHERE n.decided_at >= $1 AND n.decided_at < $2
+    ) AS d
+    GROUP BY d.offer_id, d.hour, d.command, d.status, d.reason
 ),
 
 counted AS (
@@ -88,7 +91,7 @@ INSERT INTO offer_decision_counts AS c (offer_id, hour, command, status, reason,
 SELECT
     f.offer_id, date_trunc('day', f.hour, 'UTC'), f.command, f.status, f.reason, sum(f.decisions), sum(f.discount)
 FROM folded AS f
-GROUP BY 1, 2, 3, 4, 5
+GROUP BY f.offer_id, date_trunc('day', f.hour, 'UTC'), f.command, f.status, f.reason
 ON CONFLICT ON CONSTRAINT offer_decision_counts_pkey DO UPDATE
 SET decisions = c.decisions + excluded.decisions, discount = c.discount + excluded.discount
 
@@ -132,7 +135,8 @@ CROSS JOIN LATERAL (
 ) AS l
 CROSS JOIN LATERAL (
     SELECT count(*) AS members FROM (
-        SELECT FROM offer_segment_members AS m WHERE m.offer_id = o.id AND m.valid_until > now() LIMIT $2::integer + 1
+        SELECT FROM offer_segment_members AS m
+        WHERE m.offer_id = o.id AND m.valid_until > now() ORDER BY m.user_id LIMIT $2::integer + 1
     ) AS s
 ) AS k
 LEFT JOIN offer_segment_rebuilds AS b ON b.offer_id = o.id
@@ -147,8 +151,8 @@ SELECT
     date_trunc($3::text, c.hour, 'UTC') AS at, c.command, c.status, c.reason, sum(c.decisions)::bigint AS decisions
 FROM offer_decision_counts AS c
 WHERE c.offer_id = $1 AND c.hour >= $2 AND (c.command = 'redeem' OR c.status = 'accepted')
-GROUP BY 1, 2, 3, 4
-ORDER BY 1, 2, 3, 4
+GROUP BY date_trunc($3::text, c.hour, 'UTC'), c.command, c.status, c.reason
+ORDER BY at, c.command, c.status, c.reason
 
 -- name: load_member_counts
 -- How many members an offer had since an instant, and the last number before it.

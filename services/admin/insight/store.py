@@ -83,8 +83,9 @@ async def _figures(connection: Connection, offer_id: UUID, standing: Record) -> 
 
 def _counted(standing: Record) -> int:
     """The last count, unless so many more have entered since that it can't be right."""
-    most: int = max(standing["members_counted"], standing["members_exact"])
-    return most
+    counted: int = standing["members_counted"]
+    at_least: int = standing["members_exact"]
+    return max(counted, at_least)
 
 
 def _rebuild(standing: Record) -> Rebuild:

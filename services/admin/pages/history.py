@@ -46,8 +46,7 @@ def history_pages(pages: Pages) -> APIRouter:
         known: dict[str, Any] = {"fields": asked.fields, "types": TYPES, "page": None}
         if asked.parameters is not None:
             known |= await _entries(pages, asked.parameters)
-        status = HTTPStatus.OK if asked.parameters is not None else HTTPStatus.UNPROCESSABLE_ENTITY
-        return pages.render(request, caller, "audit/index.html", status, **known)
+        return pages.render(request, caller, "audit/index.html", **known)
 
     @routes.get("/audit/entries")
     async def more_entries(request: Request, caller: Viewer, query: Annotated[PageQuery, Query()]) -> HTMLResponse:

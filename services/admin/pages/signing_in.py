@@ -6,7 +6,6 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from services.admin.access import address_of
 from services.admin.access_refusals import in_words
 from services.admin.attempts import TooManyAttempts
 from services.admin.login import WrongLogin
@@ -15,6 +14,7 @@ from services.admin.pages.next_page import local_page
 from services.admin.pages.rendering import Pages
 from services.admin.passwords import LENGTH_MIN
 from shared.errors import NotAuthenticated, SessionsAway
+from shared.http.callers import address_of
 from shared.security import Caller, Role
 from shared.sessions import Session
 

@@ -1,7 +1,6 @@
 """Test a user: what is known of them, and which offers they could use, now or at another date."""
 
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 from uuid import UUID
@@ -40,12 +39,12 @@ def user_pages(pages: Pages) -> APIRouter:
         q: Text = "",
     ) -> HTMLResponse:
         who, when = entered_id(user), entered_moment(at)
-        known = {"user": who, "at": when, "wanted": status, "q": q, "facts": None, "tests": None}
+        known: dict[str, Any] = {"user": who, "at": when, "wanted": status, "q": q, "facts": None, "tests": None}
         if who.value and not when.error:
             known["facts"] = await judging.find_user(pages.pool, who.value)
             known["tests"] = await _tests(pages, who.value, when.value, status, q, None)
             known["more"] = _more(who, when, status, q)
-        return pages.render(request, caller, "users/index.html", _status(who, when), **known)
+        return pages.render(request, caller, "users/index.html", **known)
 
     @routes.get("/users/offers")
     async def more_offers(
@@ -69,12 +68,12 @@ def user_pages(pages: Pages) -> APIRouter:
     ) -> HTMLResponse:
         offer = await store.load_offer(pages.pool, offer_id) or explain_refusal(OfferNotFound())
         who, when = entered_id(user), entered_moment(at)
-        known = {"offer": offer, "user": who, "at": when, "facts": None, "test": None}
+        known: dict[str, Any] = {"offer": offer, "user": who, "at": when, "facts": None, "test": None}
         if who.value and not when.error:
             known["facts"] = await judging.find_user(pages.pool, who.value)
             known["test"] = await judging.judge_offer(pages.pool, offer_id, who.value, when.value)
         known["audience"] = await _audience(pages, offer)
-        return pages.render(request, caller, "offers/test.html", _status(who, when), **known)
+        return pages.render(request, caller, "offers/test.html", **known)
 
     return routes
 
@@ -97,7 +96,3 @@ async def _audience(pages: Pages, offer: Offer) -> list[str]:
 def _more(user: Entered[UUID], at: Entered[datetime], status: str, q: str) -> str:
     """The address of the offers after those shown, but for its `after`."""
     return "/users/offers?" + urlencode({"user": user.text, "at": at.text, "status": status, "q": q})
-
-
-def _status(*fields: Entered[UUID] | Entered[datetime]) -> HTTPStatus:
-    return HTTPStatus.UNPROCESSABLE_ENTITY if any(field.error for field in fields) else HTTPStatus.OK
