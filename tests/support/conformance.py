@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import schemathesis
+from schemathesis import BaseSchema
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events, from_schema
 
@@ -40,7 +41,7 @@ def mismatches(
     `known` are parameters of paths that name something there is; `streams` are operations whose answers never end.
     Sends requests from the calling thread, so an API of the same process must be served by another one.
     """
-    schema = schemathesis.openapi.from_dict(document, config=_config(url, token, known))
+    schema: BaseSchema = schemathesis.openapi.from_dict(document, config=_config(url, token, known))
     if streams:
         schema = schema.exclude(operation_id=list(streams))
     found: dict[str, None] = {}
