@@ -59,6 +59,7 @@ def _config(url: str, token: str, known: Mapping[str, object]) -> SchemathesisCo
             "base-url": url,
             "headers": {"Authorization": f"Bearer {token}"},
             "parameters": {f"path.{name}": str(value) for name, value in known.items()},
+            "cache": {"enabled": False},
             "request-timeout": 60,
             "continue-on-failure": True,
             "generation": {"max-examples": EXAMPLES, "deterministic": True, "no-shrink": True},
