@@ -14,7 +14,7 @@ from deploy.embedded.kafka_jars import kafka_version
 from deploy.embedded.postgres import PostgresServer
 from deploy.embedded.redis import RedisServer
 from deploy.embedded.server import KafkaServer
-from deploy.embedded.stack import KafkaKind
+from deploy.embedded.options import KafkaKind
 from migrations.revisions import upgrade
 from shared.database import Connection, connect
 from shared.settings import DatabaseSettings, KafkaSettings
