@@ -26,8 +26,8 @@ LAG_S_MAX: Final = 2.0
 """How long brokers may take to tell what is committed."""
 
 LEAVE_S_MAX: Final = 10.0
-"""How long leaving the groups may take: one that is being dealt anew answers only when it is done with that, which takes
-several session timeouts if a member was killed meanwhile. Left without a word, it finds out by itself."""
+"""How long leaving the groups may take. One that is being dealt anew answers only once that is done, several session
+timeouts later if a member was killed meanwhile. Left without a word, it finds out by itself."""
 
 RECENT: Final = 3
 """How many batches back the partitions are passed over at first: those read ahead, and those in transactions."""

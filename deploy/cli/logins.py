@@ -16,7 +16,9 @@ from shared.settings import DatabaseSettings, load_settings
 def logins(
     folder: Annotated[
         Path,
-        typer.Argument(help="Keeps FOLDER/SERVICE/" + FILE + " for each service.", metavar="FOLDER", show_default=False),
+        typer.Argument(
+            help="Keeps FOLDER/SERVICE/" + FILE + " for each service.", metavar="FOLDER", show_default=False
+        ),
     ],
     renew: Annotated[bool, typer.Option("--renew", help="New passwords; restart the services afterwards.")] = False,
 ) -> None:

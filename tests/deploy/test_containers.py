@@ -29,7 +29,7 @@ async def until_healthy(project: Project, service: str, count: int) -> None:
 
 
 def test_the_image_runs_as_nobody_on_a_read_only_disk_with_nothing_to_build_with(project: Project) -> None:
-    look = f'id -u; touch /x /opt/offers/x 2>/dev/null || echo refused; command -v {" ".join(NOT_IN_THE_IMAGE)}; true'
+    look = f"id -u; touch /x /opt/offers/x 2>/dev/null || echo refused; command -v {' '.join(NOT_IN_THE_IMAGE)}; true"
     done = run("docker", "run", "--rm", "--read-only", "--entrypoint=sh", IMAGE, "-c", look)
     assert done.stdout.split() == ["10001", "refused"], done.stderr
     pip = run("docker", "run", "--rm", "--entrypoint=python", IMAGE, "-m", "pip", "--version")

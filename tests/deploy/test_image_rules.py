@@ -1,4 +1,4 @@
-"""What the Dockerfile promises, held without Docker: who it runs as, what it leaves out, and that any builder builds it."""
+"""What the Dockerfile promises, held without Docker: who it runs as, what it leaves out, which builders build it."""
 
 import json
 import re

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import yaml
+
 from deploy.embedded.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "offers-under-test"
-BASE_IMAGES = ("python:3.13-slim", "postgres:18", "redis:8", "apache/kafka:4.4.0")
 TIMEOUT_S = 1_200
 
 
@@ -30,10 +32,17 @@ def missing() -> str | None:
         return "no Docker engine answers"
     if compose_command() is None:
         return "Docker Compose is not installed"
-    for image in BASE_IMAGES:
+    for image in images():
         if run("docker", "image", "inspect", image).returncode and run("docker", "pull", "--quiet", image).returncode:
             return f"{image} is not here and no image registry answers"
     return None
+
+
+def images() -> list[str]:
+    """The images that the build and `up` begin with."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
+    base = re.findall(r"^ARG BASE=(.+)$", (ROOT / "deploy/docker/Dockerfile").read_text(), re.MULTILINE)
+    return base + [each["image"] for each in services if "build" not in each and "profiles" not in each]
 
 
 def compose_command() -> tuple[str, ...] | None:

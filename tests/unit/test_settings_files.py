@@ -44,16 +44,16 @@ def test_a_variable_goes_before_a_file(folder: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_malformed_file_is_named_as_its_variable_would_be(folder: Path) -> None:
     (folder / "offers_database_url").write_text("mysql://somewhere")
-    with pytest.raises(ConfigurationError, match="^OFFERS_DATABASE_URL: "):
+    with pytest.raises(ConfigurationError, match=r"^OFFERS_DATABASE_URL: "):
         load_settings(DatabaseSettings)
 
 
 def test_a_setting_in_neither_place_is_missing() -> None:
-    with pytest.raises(ConfigurationError, match="^OFFERS_DATABASE_URL: is not set$"):
+    with pytest.raises(ConfigurationError, match=r"^OFFERS_DATABASE_URL: is not set$"):
         load_settings(DatabaseSettings)
 
 
 def test_a_folder_that_is_none_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OFFERS_SECRETS_DIR", str(folder / "absent"))
-    with pytest.raises(ConfigurationError, match="^OFFERS_SECRETS_DIR: .*absent is no folder$"):
+    with pytest.raises(ConfigurationError, match=r"^OFFERS_SECRETS_DIR: .*absent is no folder$"):
         load_settings(DatabaseSettings)
