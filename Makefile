@@ -37,8 +37,10 @@ check: install  ## Formatting, lint, types, import contracts, SQL style, generat
 	$(BIN)/sqlfluff lint --disable-progress-bar migrations shared services deploy
 	$(BIN)/python -m deploy.documents --check
 
-lock: install  ## Pin what pyproject.toml asks for, with hashes, in requirements.txt
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --quiet --custom-compile-command "make lock"
+
+lock: install  ## Pin what pyproject.toml asks for, with hashes: everything here, what an image holds in deploy/docker
 	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile pyproject.toml --extra embedded --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-annotate --quiet \
-		--custom-compile-command "make lock" --output-file requirements.txt
+	$(COMPILE) --extra embedded --extra dev --output-file requirements.txt
+	$(COMPILE) --constraint requirements.txt --output-file deploy/docker/requirements.txt

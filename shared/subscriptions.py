@@ -16,6 +16,7 @@ from shared import metrics
 from shared.broker import broker_options
 from shared.consuming import Consumer
 from shared.settings import KafkaSettings
+from shared.telemetry import get_logger
 
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
@@ -24,8 +25,14 @@ WAIT_MS: Final = 500
 LAG_S_MAX: Final = 2.0
 """How long brokers may take to tell what is committed."""
 
+LEAVE_S_MAX: Final = 10.0
+"""How long leaving the groups may take. One that is being dealt anew answers only once that is done, several session
+timeouts later if a member was killed meanwhile. Left without a word, it finds out by itself."""
+
 RECENT: Final = 3
 """How many batches back the partitions are passed over at first: those read ahead, and those in transactions."""
+
+log = get_logger(__name__)
 
 
 class WaitingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types.
@@ -140,6 +147,10 @@ class Subscriptions(KafkaBroker):
         await super().start()
 
     async def stop(self, *error: Any) -> None:
-        """Finish the batches under way, then leave the groups."""
+        """Finish the batches under way, then leave the groups, in bounded time."""
         await asyncio.gather(*(taken.consumer.finish() for taken in self._taken))
-        await super().stop(*error)
+        try:
+            async with asyncio.timeout(LEAVE_S_MAX):
+                await super().stop(*error)
+        except TimeoutError:
+            log.warning("left the groups without a word", action="consumers.leave_timeout")

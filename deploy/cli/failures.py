@@ -13,6 +13,8 @@ from shared.batches import error_text
 from shared.errors import OffersError
 
 EXIT_FAILED = 2
+EMBEDDED = frozenset(("platformdirs", "psutil"))
+"""What the servers of `offers up` and `offers bench` import; an image does without."""
 
 
 def explained(command: Callable[[], object]) -> None:
@@ -23,6 +25,10 @@ def explained(command: Callable[[], object]) -> None:
         _fail(str(error))
     except ValidationError as error:
         _fail(error_text(error))
+    except ModuleNotFoundError as error:
+        if error.name not in EMBEDDED:
+            raise
+        _fail(f"{error.name} is not installed: pip install 'offers[embedded]'")
     except (OSError, asyncpg.PostgresError) as error:
         _fail(f"PostgreSQL or a file can't be reached: {_line(error)}")
     except KafkaError as error:
