@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 SOURCES := services shared migrations deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lock
+.PHONY: help install run test check helm lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: install  ## Formatting, lint, types, import contracts, SQL style, generat
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar migrations shared services deploy
 	$(BIN)/python -m deploy.documents --check
+
+helm: install  ## Fetch Helm and Kubernetes' schemas into .venv, for the tests of deploy/kubernetes
+	@$(BIN)/python -m tests.support.kubernetes_tools
 
 lock: install  ## Pin what pyproject.toml asks for, with hashes, in requirements.txt
 	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv
