@@ -1,5 +1,6 @@
 """The Helm chart's objects are what Kubernetes takes, and every pod keeps the rules of this house."""
 
+import functools
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -134,15 +135,15 @@ def test_what_selects_pods_finds_those_of_its_service(documents: list[Document])
         for kind in ("Deployment", "Job")
         for name, item in of_kind(documents, kind).items()
     }
-    selectors = {
-        "Deployment": lambda spec: spec["selector"]["matchLabels"],
-        "Service": lambda spec: spec["selector"],
-        "PodDisruptionBudget": lambda spec: spec["selector"]["matchLabels"],
-        "NetworkPolicy": lambda spec: spec["podSelector"]["matchLabels"],
+    places = {
+        "Deployment": ["selector", "matchLabels"],
+        "Service": ["selector"],
+        "PodDisruptionBudget": ["selector", "matchLabels"],
+        "NetworkPolicy": ["podSelector", "matchLabels"],
     }
-    for kind, selector in selectors.items():
+    for kind, place in places.items():
         for name, document in of_kind(documents, kind).items():
-            chosen = selector(document["spec"]).items()
+            chosen = functools.reduce(dict.__getitem__, place, document["spec"]).items()
             assert [pod for pod, own in labels.items() if chosen <= own.items()] == [name], (kind, name)
 
 

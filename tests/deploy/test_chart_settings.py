@@ -196,7 +196,7 @@ async def test_workers_are_scaled_by_the_lag_of_groups_that_there_are(rendered: 
         assert watched <= {(item.group_id, topic) for item in subscribers for topic in item.topic_names}
 
 
-def test_the_scaler_logs_in_as_the_service_does(rendered: Mapping[str, list[Document]]) -> None:
+def test_the_scaler_logs_in_by_itself_or_as_the_service(rendered: Mapping[str, list[Document]]) -> None:
     scaled = of_kind(rendered["everything"], "ScaledObject")["redemption"]["spec"]
     assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (3, 12)
     (trigger,) = scaled["triggers"]
@@ -206,11 +206,21 @@ def test_the_scaler_logs_in_as_the_service_does(rendered: Mapping[str, list[Docu
     login = of_kind(rendered["everything"], "TriggerAuthentication")["redemption"]
     assert trigger["authenticationRef"] == {"name": login["metadata"]["name"]}
     assert {item["parameter"]: (item["name"], item["key"]) for item in login["spec"]["secretTargetRef"]} == {
-        "username": ("shop-offers-redemption", "OFFERS_KAFKA_SASL_USERNAME"),
-        "password": ("shop-offers-redemption", "OFFERS_KAFKA_SASL_PASSWORD"),
+        "username": ("shop-offers-autoscaler", "OFFERS_KAFKA_SASL_USERNAME"),
+        "password": ("shop-offers-autoscaler", "OFFERS_KAFKA_SASL_PASSWORD"),
         "ca": ("kafka-ca", "ca.crt"),
         "cert": ("kafka-client", "tls.crt"),
         "key": ("kafka-client", "tls.key"),
+    }
+    assert of_kind(rendered["everything"], "Secret")["autoscaler"]["stringData"] == {
+        "OFFERS_KAFKA_SASL_USERNAME": "autoscaler",
+        "OFFERS_KAFKA_SASL_PASSWORD": "may look",
+    }
+    external = of_kind(rendered["external"], "TriggerAuthentication")
+    assert {name: item["spec"]["secretTargetRef"][0]["name"] for name, item in external.items()} == {
+        "redemption": "logins",
+        "segmenter": "segmenter-login",
+        "audit": "logins",
     }
 
 

@@ -40,7 +40,7 @@ EVERYTHING: Final[dict[str, Any]] = {
         "host": "offers.example.com",
         "annotations": {"cert-manager.io/cluster-issuer": "company"},
     },
-    "autoscaling": {"enabled": True},
+    "autoscaling": {"enabled": True, "kafkaUsername": "autoscaler", "kafkaPassword": "may look"},
     "monitoring": {"enabled": True, "labels": {"release": "prometheus"}},
     "networkPolicy": {
         "from": {"admin": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]},
