@@ -29,6 +29,9 @@ run: install  ## Start everything here and play the sample campaign (ARGS=--exit
 test: install  ## Run the whole suite on real servers (KAFKA=apache: on Apache Kafka; ARGS for pytest, "-n 0": in turn)
 	KAFKA=$(KAFKA) $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
+helm: install  ## Fetch Helm and Kubernetes' schemas into .venv, for the tests of deploy/kubernetes
+	@$(BIN)/python -m tests.support.kubernetes_tools
+
 check: install  ## Formatting, lint, types, import contracts, SQL style, generated documents
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
@@ -36,9 +39,6 @@ check: install  ## Formatting, lint, types, import contracts, SQL style, generat
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar migrations shared services deploy
 	$(BIN)/python -m deploy.documents --check
-
-helm: install  ## Fetch Helm and Kubernetes' schemas into .venv, for the tests of deploy/kubernetes
-	@$(BIN)/python -m tests.support.kubernetes_tools
 
 lock: install  ## Pin what pyproject.toml asks for, with hashes, in requirements.txt
 	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv
