@@ -13,7 +13,7 @@ from services.admin.app import AdminSettings
 from services.audit.app import AuditSettings
 from services.redemption.app import RedemptionSettings
 from services.segmenter.app import SegmenterSettings
-from shared.settings import DatabaseSettings, KafkaSettings, TelemetrySettings, load_settings
+from shared.settings import DatabaseSettings, KafkaSettings, RedisSettings, TelemetrySettings, load_settings
 from tests.support.chart import SERVICES, Document, containers, environment, needs_helm, of_kind, pods, render
 from tests.support.chart_values import ALL, SECRETS
 from tests.support.kubernetes_tools import ROOT
@@ -22,7 +22,7 @@ pytestmark = needs_helm
 READ: Final[dict[str, tuple[type[BaseSettings], ...]]] = {
     "redemption": (RedemptionSettings, TelemetrySettings),
     "segmenter": (SegmenterSettings, TelemetrySettings),
-    "audit": (AuditSettings, TelemetrySettings),
+    "audit": (AuditSettings, RedisSettings, TelemetrySettings),
     "admin": (AdminSettings, TelemetrySettings),
     "migrate": (DatabaseSettings,),
     "topics": (KafkaSettings,),
