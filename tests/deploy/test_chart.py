@@ -29,9 +29,10 @@ from tests.support.kubernetes_tools import ROOT, VERSIONS
 
 pytestmark = needs_helm
 CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject", "TriggerAuthentication"}
-KAFKA_GRACE_S = 10
+KAFKA_S = 20
+"""To deliver the messages under way and to leave the groups, ten seconds each."""
 BATCH_S = 15
-"""Room for a batch's transaction, once the answers and the messages under way have had theirs."""
+"""Room for a batch's transaction before that."""
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,7 @@ def test_pods_get_longer_to_end_than_a_service_takes(documents: list[Document]) 
         pod = deployment["spec"]["template"]["spec"]
         before = pod["containers"][0].get("lifecycle", {"preStop": {"exec": {"command": ["sleep", "0"]}}})
         waits_s = int(before["preStop"]["exec"]["command"][1])
-        assert pod["terminationGracePeriodSeconds"] > waits_s + DRAIN_S_MAX + KAFKA_GRACE_S + BATCH_S
+        assert pod["terminationGracePeriodSeconds"] > waits_s + DRAIN_S_MAX + KAFKA_S + BATCH_S
 
 
 def test_containers_run_commands_that_exist(documents: list[Document]) -> None:
