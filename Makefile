@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 SOURCES := services shared migrations deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lock
+.PHONY: help install run test check helm lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ run: install  ## Start everything here and play the sample campaign (ARGS=--exit
 
 test: install  ## Run the whole suite on real servers (KAFKA=apache: on Apache Kafka; ARGS for pytest, "-n 0": in turn)
 	KAFKA=$(KAFKA) $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+
+helm: install  ## Fetch Helm and Kubernetes' schemas into .venv, for the tests of deploy/kubernetes
+	@$(BIN)/python -m tests.support.kubernetes_tools
 
 check: install  ## Formatting, lint, types, import contracts, SQL style, generated documents
 	$(BIN)/ruff format --check $(SOURCES)
