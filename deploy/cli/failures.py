@@ -6,13 +6,20 @@ from typing import NoReturn
 
 import asyncpg
 import typer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 from pydantic import ValidationError
 
 from shared.batches import error_text
+from shared.database import REFUSALS, connection_failure
 from shared.errors import OffersError
 
 EXIT_FAILED = 2
+NOT_PERMITTED = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 
 
 def explained(command: Callable[[], object]) -> None:
@@ -23,8 +30,13 @@ def explained(command: Callable[[], object]) -> None:
         _fail(str(error))
     except ValidationError as error:
         _fail(error_text(error))
+    except REFUSALS as error:
+        _fail(connection_failure(error))
     except (OSError, asyncpg.PostgresError) as error:
-        _fail(f"PostgreSQL or a file can't be reached: {_line(error)}")
+        of_a_file = isinstance(error, OSError) and error.filename is not None
+        _fail(f"a file can't be used: {_line(error)}" if of_a_file else connection_failure(error))
+    except NOT_PERMITTED as error:
+        _fail(f"OFFERS_KAFKA_SASL_USERNAME: this login may not: {_line(error)} (`offers acls` makes the access list)")
     except KafkaError as error:
         _fail(f"Kafka can't be reached: {_line(error)}")
 
