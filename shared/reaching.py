@@ -1,4 +1,4 @@
-"""Whether a Kafka cluster lets us in and, if it doesn't, which setting to look at: clients of Kafka keep that in a log."""
+"""Whether a Kafka cluster lets us in and, if not, which setting to look at: clients of Kafka say so only in a log."""
 
 import asyncio
 from collections.abc import Mapping

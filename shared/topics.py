@@ -33,6 +33,11 @@ def dead_letter_topic(topic: str) -> str:
     return f"{topic}.dlq"
 
 
+def consumer_group(service: str, topic: str, prefix: str = "") -> str:
+    """The group in which a service's workers share a topic."""
+    return f"{prefix}offers.{service}.{topic}"
+
+
 ALL: Final = (
     *CONSUMED,
     REDEMPTION_REPLIES,

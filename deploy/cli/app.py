@@ -4,7 +4,20 @@ import logging
 
 import typer
 
-from deploy.cli import admins, audit, bench, checkout, dead_letters, events, operations, segments, tokens, up, verify
+from deploy.cli import (
+    acls,
+    admins,
+    audit,
+    bench,
+    checkout,
+    dead_letters,
+    events,
+    operations,
+    segments,
+    tokens,
+    up,
+    verify,
+)
 from shared.telemetry import configure_logging
 
 app = typer.Typer(
@@ -25,7 +38,7 @@ def quiet() -> None:
 
 
 app.command()(up.up)
-for operation in (operations.migrate, operations.topics, operations.run):
+for operation in (operations.migrate, operations.topics, acls.acls, operations.run):
     app.command(rich_help_panel="One piece at a time")(operation)
 for call in (checkout.redeem, checkout.quote, checkout.revoke, events.topup, events.user):
     app.command(rich_help_panel="A person's or a script's way in")(call)

@@ -62,7 +62,7 @@ def wire(
         service=SERVICE,
         topic=REDEMPTION_REQUESTS,
         read=read_request,
-        handle=RedemptionHandler(pool, ReplyRouter(publisher), prefix, catalogue),
+        handle=RedemptionHandler(pool, ReplyRouter(publisher, prefix), prefix, catalogue),
         publisher=publisher,
         settings=settings,
         batching=settings,
