@@ -6,9 +6,12 @@ from typing import Any, Final, Protocol
 
 from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
 from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
     IllegalSaslStateError,
     KafkaError,
     SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
     UnsupportedSaslMechanismError,
 )
 
@@ -16,6 +19,8 @@ from shared.errors import DeliveryError
 from shared.tls import Failure, causes, tls_failure
 
 ANSWER_MS_MAX: Final = 5_000
+NOT_PERMITTED: Final = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+"""The cluster knows who we are, but its access list lacks something."""
 _SETTINGS: Final = {
     Failure.ca: "OFFERS_KAFKA_SSL_CAFILE",
     Failure.name: "OFFERS_KAFKA_BOOTSTRAP_SERVERS",

@@ -6,20 +6,15 @@ from typing import NoReturn
 
 import asyncpg
 import typer
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    KafkaError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from shared.batches import error_text
 from shared.database import REFUSALS, connection_failure
 from shared.errors import OffersError
+from shared.reaching import NOT_PERMITTED
 
 EXIT_FAILED = 2
-NOT_PERMITTED = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 
 
 def explained(command: Callable[[], object]) -> None:

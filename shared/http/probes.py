@@ -133,6 +133,9 @@ class Health:
 
     @staticmethod
     def _unassigned(consumers: Subscriptions) -> str | None:
+        refused = consumers.refused()
+        if refused:
+            return f"Kafka doesn't permit reading {', '.join(refused)}"
         topics = consumers.unassigned()
         return f"no partitions are assigned yet of {', '.join(topics)}" if topics else None
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
@@ -12,31 +11,33 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
 
 from deploy.dead_letters.replaying import list_dead_letters, replay_dead_letters
-from deploy.kafka.acls import LOGINS, entries
+from deploy.kafka.acls import LOGINS, Entry, Operation, Pattern, Resource, entries
 from deploy.kafka.applying import add_entries
+from services.segmenter.app import SegmenterSettings, create_segmenter, wire
 from shared.broker import Outgoing, Publisher, client_options
 from shared.client import EventPublisher, RedemptionClient
 from shared.client.redemption import request_message
-from shared.clock import utc_now
 from shared.database import Pool
 from shared.errors import ConfigurationError, DeliveryError
 from shared.events.redemption_requests import RedeemRequest
-from shared.events.topups import TopupEvent
-from shared.events.users import UserEvent
-from shared.http.probes import kafka_probe
+from shared.http.probes import Health, kafka_probe
 from shared.reaching import KafkaAway, reach_kafka
 from shared.security import Role, create_token
-from shared.settings import KafkaSettings
 from shared.topics import ALL, AUDIT_EVENTS, CONSUMED, REDEMPTION_REPLIES, create_topics
 from tests.support.admin import DRAFT
 from tests.support.certificates import Authority
 from tests.support.metrics import address, until_true
-from tests.support.secured_kafka import ROOT, SecuredKafka
+from tests.support.secured_kafka import ROOT, SecuredKafka, first_message, publish
+from tests.support.services import UNUSED_URL
 from tests.support.topics import reading
+from tests.support.upstream import registration, topup
 from tests.support.waiting import until
 from tests.support.worker_processes import WorkerProcess, worker_processes
 
@@ -75,76 +76,46 @@ async def secured(servers_dir: Path, authority: Authority) -> AsyncIterator[Secu
         await server.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def folder(servers_dir: Path) -> Path:
+    path = servers_dir / "workers"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture(scope="module")
 async def workers(
-    secured: SecuredKafka, database_url: str, redis_url: str, tmp_path: Path
+    secured: SecuredKafka, shared_database_url: str, redis_url: str, folder: Path
 ) -> AsyncIterator[dict[str, WorkerProcess]]:
     """Every service as a process, each with its own login."""
     async with AsyncExitStack() as stack:
 
         async def start(service: str) -> WorkerProcess:
-            kafka = secured.settings(service)
             own = {"OFFERS_KAFKA_SASL_PASSWORD": f"{service}-secret", "OFFERS_REDIS_URL": redis_url}
-            processes = await stack.enter_async_context(
-                worker_processes(service, database_url, kafka, tmp_path, **own)
-            )
-            return await processes.start(service)
+            kafka = secured.settings(service)
+            processes = worker_processes(service, shared_database_url, kafka, folder, **own)
+            return await (await stack.enter_async_context(processes)).start(service)
 
         yield dict(zip(SERVICES, await asyncio.gather(*map(start, SERVICES)), strict=True))
 
 
-async def publish(kafka: KafkaSettings, *messages: Outgoing) -> None:
-    publisher = Publisher(kafka, "test")
-    await publisher.start()
-    try:
-        await publisher.publish_all(messages)
-    finally:
-        await publisher.stop()
-
-
-async def first_message(kafka: KafkaSettings, topic: str, group: str | None) -> bytes:
-    """The first message of the topic, read as a member of a group."""
-    consumer = AIOKafkaConsumer(
-        topic, **client_options(kafka), group_id=group, auto_offset_reset="earliest", session_timeout_ms=6_000
-    )
-    try:
-        async with asyncio.timeout(30):
-            await consumer.start()
-            return bytes((await consumer.getone()).value)
-    finally:
-        await consumer.stop()
-
-
 async def test_every_login_does_its_whole_job(
-    secured: SecuredKafka, workers: dict[str, WorkerProcess], pool: Pool, tmp_path: Path
+    secured: SecuredKafka, workers: dict[str, WorkerProcess], unchanged: Pool, folder: Path
 ) -> None:
-    user = uuid4()
+    pool, user = unchanged, uuid4()
     async with pool.acquire() as connection:
         token = await create_token(connection, "editor", Role.editor)
     rule = {"rule_key": "one-topup", "rule_type": "min_topups", "params": {"count": 1}}
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=address(tmp_path, "admin"), headers=headers, timeout=20) as editor:
+    async with httpx.AsyncClient(base_url=address(folder, "admin"), headers=headers, timeout=20) as editor:
         assert (await editor.get("/readyz")).json() == {"status": "ready"}
         drafted = await editor.post("/api/offers", json=DRAFT | {"rules": [rule], "allow_all": True})
         assert drafted.status_code == 201, drafted.text
         offer = drafted.json()["id"]
         assert (await editor.post(f"/api/offers/{offer}/publish")).status_code == 200
     async with EventPublisher(secured.settings("upstream")) as events:
-        now = utc_now()
-        await events.user(
-            UserEvent(event_id=uuid4(), type="user.registered", user_id=user, registered_at=now, occurred_at=now)
-        )
-        await events.topup(
-            TopupEvent(
-                event_id=uuid4(),
-                type="topup.succeeded",
-                topup_id=uuid4(),
-                user_id=user,
-                operator_id=uuid4(),
-                amount=Decimal("5.00"),
-                occurred_at=now - timedelta(minutes=1),
-            )
-        )
+        await events.user(registration(user))
+        await events.topup(topup(user))
     await until(pool, "SELECT count(*) FROM offer_segment_members WHERE user_id = $1", 1, user)
     async with RedemptionClient(secured.settings("checkout")) as checkout:
         reply = await checkout.redeem(user, Decimal("100.00"), code="SPRING10", timeout_s=30)
@@ -166,7 +137,6 @@ async def test_every_login_does_its_whole_job(
     await until_true(buried, "each service has written its dead letters")
     assert await replay_dead_letters(operator, "topups") == 1
     await until_true(buried, "it has died again")
-    assert [await worker.stop() for worker in workers.values()] == [0, 0, 0, 0]
 
 
 async def test_a_request_cannot_have_its_reply_written_where_its_checkout_may_not(
@@ -183,6 +153,7 @@ async def test_a_request_cannot_have_its_reply_written_where_its_checkout_may_no
                 return any(dict(record.headers).get("correlation_id") == wanted for record in found)
 
             await until_true(answered, f"the reply meant for {topic} is where replies are")
+    assert [await worker.stop() for worker in workers.values()] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -196,12 +167,16 @@ async def test_a_request_cannot_have_its_reply_written_where_its_checkout_may_no
         ("segmenter", "offers.changed"),
         ("redemption", "segments.changed"),
         ("operator", "redemption.replies"),
-        ("marketing", "segments.changed"),
     ],
 )
 async def test_what_a_login_may_not_write(secured: SecuredKafka, login: str, topic: str) -> None:
     with pytest.raises(DeliveryError, match="TopicAuthorizationFailed"):
         await publish(secured.settings(login), Outgoing(topic, b"key", b"{}"))
+
+
+async def test_who_only_reads_has_no_producer(secured: SecuredKafka) -> None:
+    with pytest.raises(ClusterAuthorizationFailedError):
+        await publish(secured.settings("marketing"), Outgoing("segments.changed", b"key", b"{}"))
 
 
 @pytest.mark.parametrize(
@@ -223,6 +198,30 @@ async def test_what_a_login_may_not_read(
         await first_message(secured.settings(login), topic, group)
 
 
+async def test_a_service_whose_topics_are_closed_to_it_is_not_ready(secured: SecuredKafka, pool: Pool) -> None:
+    groups = Entry("User:upstream", Operation.Read, Resource.group, "offers.segmenter.", Pattern.prefixed)
+    sight = Entry("User:upstream", Operation.Describe, Resource.topic, "offers.changed")
+    await add_entries(secured.settings(ROOT), [groups, sight])
+    kafka = secured.settings("upstream")
+    publisher = Publisher(kafka, "test")
+    await publisher.start()
+    handler = create_segmenter(pool, publisher).handler
+    segmenter = wire(
+        SegmenterSettings.model_validate(kafka.model_dump() | {"database_url": UNUSED_URL}), handler, publisher
+    )
+    health = Health(pool, kafka_probe(kafka), segmenter)
+
+    async def told() -> bool:
+        return await health.missing() == ["Kafka doesn't permit reading topups, users, offers.changed"]
+
+    try:
+        await segmenter.start()
+        await until_true(told, "readiness says what may not be read")
+    finally:
+        await segmenter.stop()
+        await publisher.stop()
+
+
 async def test_only_an_operator_creates_topics_and_not_any(secured: SecuredKafka) -> None:
     with pytest.raises(DeliveryError, match="TopicAuthorizationFailed"):
         await create_topics(secured.settings("checkout"), ["redemption.replies.shop"])
@@ -239,17 +238,17 @@ async def test_only_who_may_alter_the_cluster_changes_the_access_list(secured: S
 async def test_every_mechanism_logs_in_with_the_right_password_only(secured: SecuredKafka, mechanism: str) -> None:
     right = secured.settings(ROOT, kafka_sasl_mechanism=mechanism)
     await reach_kafka(client_options(right))
-    wrong = secured.settings(ROOT, kafka_sasl_mechanism=mechanism, kafka_sasl_password="wrong")  # noqa: S106
-    with pytest.raises(KafkaAway, match="^OFFERS_KAFKA_SASL_USERNAME, OFFERS_KAFKA_SASL_PASSWORD: .* root: "):
+    wrong = secured.settings(ROOT, kafka_sasl_mechanism=mechanism, kafka_sasl_password="wrong")
+    with pytest.raises(KafkaAway, match=r"^OFFERS_KAFKA_SASL_USERNAME, OFFERS_KAFKA_SASL_PASSWORD: .* root: "):
         await Publisher(wrong, "test").start()
 
 
 async def test_a_server_that_cannot_prove_who_it_is_gets_no_password(secured: SecuredKafka, tmp_path: Path) -> None:
     other = str(Authority(tmp_path / "other").ca)
-    with pytest.raises(KafkaAway, match="^OFFERS_KAFKA_SSL_CAFILE: .* is not trusted: [^\n]*$"):
+    with pytest.raises(KafkaAway, match=r"^OFFERS_KAFKA_SSL_CAFILE: .* is not trusted: [^\n]*$"):
         await Publisher(secured.settings(ROOT, kafka_ssl_cafile=other), "test").start()
     elsewhere = secured.settings(ROOT, kafka_bootstrap_servers=f"localhost:{secured.port}")
-    with pytest.raises(KafkaAway, match="^OFFERS_KAFKA_BOOTSTRAP_SERVERS: localhost.* another name: [^\n]*$"):
+    with pytest.raises(KafkaAway, match=r"^OFFERS_KAFKA_BOOTSTRAP_SERVERS: localhost.* another name: [^\n]*$"):
         await create_topics(elsewhere)
     missing = secured.settings(ROOT, kafka_ssl_cafile=str(tmp_path / "none.pem"))
     with pytest.raises(ConfigurationError, match=r"^OFFERS_KAFKA_SSL_CAFILE: .*none\.pem: No such file"):
@@ -267,7 +266,7 @@ async def test_a_client_certificate_is_a_login_and_one_that_expires_shows_in_rea
     with pytest.raises(DeliveryError, match="TopicAuthorizationFailed"):
         await publish(kafka, Outgoing(AUDIT_EVENTS, b"key", b"{}"))
     authority.issue("upstream", expired=True).put_at(mine)
-    with pytest.raises(KafkaAway, match="^OFFERS_KAFKA_SSL_CERTFILE: .* refuses our certificate"):
+    with pytest.raises(KafkaAway, match=r"^OFFERS_KAFKA_SSL_CERTFILE: .* refuses our certificate"):
         await probe()
     authority.issue("upstream", "renewed").put_at(mine)
     await probe()

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from aiokafka import AIOKafkaConsumer
+
 from deploy.embedded.child import Child, NotReadyYet, run_to_end
 from deploy.embedded.kafka_jars import KAFKA_FILES, java_program, kafka_jars
 from deploy.embedded.ports import free_port
 from deploy.embedded.server import ChildServer, plain_environment
-from shared.broker import client_options
+from shared.broker import Outgoing, Publisher, client_options
 from shared.reaching import KafkaAway, reach_kafka
 from shared.settings import KafkaSettings
 from tests.support.certificates import HOST, Authority
@@ -94,7 +96,14 @@ class SecuredKafka(ChildServer):
         """Format, start, and return once it lets ROOT in."""
         home, log_path = self._folders(data_dir)
         logging = f"-Dlog4j2.configurationFile={KAFKA_FILES / 'log4j2.properties'}"
-        command = [await java_program(), "-Xmx512m", "-XX:TieredStopAtLevel=1", logging, "-cp", f"{await kafka_jars()}/*"]
+        command = [
+            await java_program(),
+            "-Xmx512m",
+            "-XX:TieredStopAtLevel=1",
+            logging,
+            "-cp",
+            f"{await kafka_jars()}/*",
+        ]
         settings = home / "server.properties"
         settings.write_text(self._server_properties(home))
         await run_to_end("kafka format", self._format(command, settings), log_path=log_path, env=plain_environment())
@@ -132,3 +141,26 @@ class SecuredKafka(ChildServer):
                 await reach_kafka(client_options(self.settings(ROOT)))
         except KafkaAway as error:
             raise NotReadyYet from error
+
+
+async def publish(kafka: KafkaSettings, *messages: Outgoing) -> None:
+    """Publish as a login."""
+    publisher = Publisher(kafka, "test")
+    await publisher.start()
+    try:
+        await publisher.publish_all(messages)
+    finally:
+        await publisher.stop()
+
+
+async def first_message(kafka: KafkaSettings, topic: str, group: str | None) -> bytes:
+    """The first message of the topic, read as a member of a group."""
+    consumer = AIOKafkaConsumer(
+        topic, **client_options(kafka), group_id=group, auto_offset_reset="earliest", session_timeout_ms=6_000
+    )
+    try:
+        async with asyncio.timeout(30):
+            await consumer.start()
+            return bytes((await consumer.getone()).value)
+    finally:
+        await consumer.stop()
