@@ -18,6 +18,7 @@ from aiokafka.errors import (
 )
 
 from deploy.dead_letters.replaying import list_dead_letters, replay_dead_letters
+from deploy.embedded.errors import ServerError
 from deploy.kafka.acls import LOGINS, Entry, Operation, Pattern, Resource, entries
 from deploy.kafka.applying import add_entries
 from services.segmenter.app import SegmenterSettings, create_segmenter, wire
@@ -285,5 +286,5 @@ async def test_a_service_that_is_not_let_in_ends_with_one_line(
     kafka = secured.settings(login)
     own = {"OFFERS_KAFKA_SASL_PASSWORD": password}
     async with worker_processes("segmenter", database_url, kafka, tmp_path, **own) as processes:
-        with pytest.raises(Exception, match=f"exited with code 2: .*{line}"):
+        with pytest.raises(ServerError, match=f"exited with code 2: .*{line}"):
             await processes.start("refused")
