@@ -10,7 +10,7 @@ from playwright.async_api import Browser, async_playwright
 from shared.database import Pool
 from shared.settings import KafkaSettings
 from tests.support.browsing import Arrive, SignIn, Visitors, Watch
-from tests.support.site import Site, running_site, site_settings
+from tests.support.site import Site, running_site
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
 """Debian's. Where it is missing, the one that `playwright install chromium` fetches will do."""
@@ -33,8 +33,7 @@ async def site(
     shared_database_url: str, unchanged: Pool, redis_url: str, shared_kafka: KafkaSettings
 ) -> AsyncIterator[Site]:
     """The admin site with the sample campaign in it, which a module's tests share."""
-    settings = site_settings(shared_database_url, redis_url, shared_kafka)
-    async with running_site(settings, unchanged) as running:
+    async with running_site(shared_database_url, redis_url, shared_kafka, unchanged) as running:
         yield running
 
 

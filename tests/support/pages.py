@@ -16,8 +16,10 @@ from tests.support.site import Site
 VIEWS: Final[Mapping[str, Mapping[str, str]]] = {
     "/offers": {"": "", "none": "?q=no+such+offer"},
     "/offers/{offer_id}/test": {"": "", "user": "?user={user_id}"},
-    "/audit": {"": "", "offer": "?offer_id={offer_id}"},
-    "/users": {"": "", "found": "?user={user_id}"},
+    "/audit": {"": "", "offer": "?offer_id={offer_id}", "wrong": "?user_id=7", "none": "?actor=nobody"},
+    "/audit/entries": {"": "?offer_id={offer_id}"},
+    "/offers/{offer_id}/history": {"": "", "all": "?show=all"},
+    "/users": {"": "", "found": "?user={user_id}", "later": "?user={user_id}&at=2030-01-01T00:00", "wrong": "?user=7"},
     "/users/offers": {"": "?user={user_id}&after={nobody}"},
 }
 """Queries by which a page shows something else, by a name for each; other pages are looked at without one."""

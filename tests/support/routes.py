@@ -14,7 +14,9 @@ def routes_of(api: FastAPI) -> Iterator[APIRoute]:
 
 def page_paths(api: FastAPI) -> list[str]:
     """The paths, parameters in braces, of what people can look at: whole pages and parts of them."""
-    return [route.path for route in routes_of(api) if not route.include_in_schema and "GET" in (route.methods or ())]
+    return [
+        route.path_format for route in routes_of(api) if not route.include_in_schema and "GET" in (route.methods or ())
+    ]
 
 
 def _flat(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:

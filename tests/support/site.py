@@ -77,22 +77,18 @@ class Site:
         return answer
 
 
-def site_settings(database_url: str, redis_url: str, kafka: KafkaSettings) -> AdminSettings:
-    """Settings as `offers run admin` would read them, on a port nobody else has."""
-    known: dict[str, Any] = {"database_url": database_url, "redis_url": redis_url, "http_port": free_port()}
-    return AdminSettings(**kafka.model_dump() | known)
-
-
 @asynccontextmanager
-async def running_site(settings: AdminSettings, pool: Pool) -> AsyncIterator[Site]:
-    """The site with the sample campaign loaded, its members computed, and some purchases made.
+async def running_site(database_url: str, redis_url: str, kafka: KafkaSettings, pool: Pool) -> AsyncIterator[Site]:
+    """The site on a port nobody else has, with the sample campaign in it, its members computed, and some purchases.
 
     The audit service runs beside it; the others are for the tests that need them (tests/support/services.py).
     """
-    publisher = Publisher(settings, "test")
+    known: dict[str, Any] = {"database_url": database_url, "redis_url": redis_url, "http_port": free_port()}
+    settings = AdminSettings(**kafka.model_dump() | known)
+    publisher = Publisher(kafka, "test")
     await publisher.start()
     try:
-        async with audit_worker(pool, settings, publisher), answering(settings, pool, publisher) as (api, _):
+        async with audit_worker(pool, kafka, publisher), answering(settings, pool, publisher) as (api, _):
             site = Site(api, settings, pool, publisher, invent(SEED, utc_now()))
             await _let_in(site)
             await _load(site)

@@ -7,8 +7,8 @@ document.addEventListener("click", async (event) => {
   field.select();
   try {
     await navigator.clipboard.writeText(field.value);
-    document.dispatchEvent(new CustomEvent("offers:tell", { detail: { message: "Copied.", kind: "success" } }));
+    button.querySelector("span").textContent = "Copied";
   } catch {
-    // It is selected: one key copies it.
+    button.querySelector("span").textContent = "Press Ctrl+C";
   }
 });

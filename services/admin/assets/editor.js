@@ -29,7 +29,7 @@ function makeSortable() {
     handle: "[data-drag]",
     animation: 120,
     onEnd: (event) => {
-      if (event.oldIndex !== event.newIndex) htmx.trigger(list, "rules-dragged");
+      if (event.oldIndex !== event.newIndex) document.getElementById("rules-order").click();
     },
   });
 }
