@@ -85,8 +85,8 @@ class Sessions:
             await self._redis.set(_key(session.id), kept, px=min(self._idle, self._whole))
         return session
 
-    async def find(self, session_id: str) -> Session | None:
-        """The session of a cookie, if it holds still; it is not idle then, and lasts accordingly."""
+    async def find(self, session_id: str, *, in_use: bool = True) -> Session | None:
+        """The session of a cookie, if it holds still; `in_use`: somebody does something with it, so it is not idle."""
         if not _ID.fullmatch(session_id):
             return None
         async with needing_redis():
@@ -98,7 +98,8 @@ class Sessions:
             if left <= timedelta():
                 await self._redis.delete(_key(session_id))
                 return None
-            await self._redis.pexpire(_key(session_id), min(self._idle, left))
+            if in_use:
+                await self._redis.pexpire(_key(session_id), min(self._idle, left))
         return session
 
     async def end(self, session_id: str) -> None:

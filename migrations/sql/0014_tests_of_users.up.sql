@@ -117,10 +117,10 @@ COMMENT ON FUNCTION explain_rules IS
 -- A user's newest transactions are shown with those that don't count; few fail, so this costs writers little.
 CREATE INDEX topup_requests_not_counted ON topup_requests (user_id, occurred_at DESC) WHERE status <> 'succeeded';
 
--- People look for what people did, of which there is little beside the decisions.
+-- People look for what is rare: what people did, and what was revoked.
 CREATE INDEX audit_log_actor ON audit_log (actor, occurred_at, event_id) WHERE actor <> 'checkout';
 CREATE INDEX audit_log_type ON audit_log (type, occurred_at, event_id)
-WHERE type NOT IN ('redemption.accepted', 'redemption.rejected', 'redemption.revoked');
+WHERE type NOT IN ('redemption.accepted', 'redemption.rejected');
 
 -- The admin's pages tell what was decided and changed, and what decisions rested on.
 GRANT SELECT ON audit_log, redemption_decisions, offer_definitions TO offers_admin;

@@ -62,8 +62,8 @@ class Access:
 
         return caller
 
-    async def find_caller(self, request: Request, needed: Role) -> Caller:
-        """The caller as they stand now; a stream that lasts asks again now and then.
+    async def find_caller(self, request: Request, needed: Role, *, in_use: bool = True) -> Caller:
+        """The caller as they stand now. A stream asks again now and then, not `in_use`: nobody may be looking.
 
         Raises:
             NotAuthenticated: nobody has signed in, and there is no valid token.
@@ -71,7 +71,7 @@ class Access:
             SessionsAway: Redis doesn't answer, and there is no token.
         """
         secure = self.is_https(request.scope)
-        return await find_caller(request, self._pool, self.logins.sessions, needed, secure=secure)
+        return await find_caller(request, self._pool, self.logins.sessions, needed, secure=secure, in_use=in_use)
 
     def session_id(self, request: Request) -> str | None:
         """What the browser holds of a session, valid or not."""

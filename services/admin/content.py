@@ -76,6 +76,12 @@ def check(content: Content, allowed_users: Sequence[UUID]) -> OfferDraft | list[
         return list(dict.fromkeys(problems))
 
 
+def alike(one: Content, other: Content) -> bool:
+    """Whether a form would show both the same: 5 and "5", nothing and an empty text are."""
+    same: bool = _as_shown(one) == _as_shown(other)
+    return same
+
+
 def merge(base: Content, mine: Content, theirs: Content) -> tuple[Content, list[str]]:
     """My changes since `base` on top of theirs, and the fields both changed, differently: there mine stand.
 
@@ -124,6 +130,18 @@ def _given(value: Any) -> Any:
             given = {name: _given(entry) for name, entry in value.items()}
             return {name: entry for name, entry in given.items() if entry is not None}
     return value
+
+
+def _as_shown(value: Any) -> Any:
+    match value:
+        case bool():
+            return value
+        case list():
+            return [_as_shown(entry) for entry in value]
+        case dict():
+            shown = {name: _as_shown(entry) for name, entry in value.items()}
+            return {name: entry for name, entry in shown.items() if entry != ""}
+    return "" if value is None else str(value)
 
 
 def _path(issue: ErrorDetails) -> str:

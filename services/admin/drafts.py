@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from services.admin import store
-from services.admin.content import Content, FieldProblem, check, content_of, merge
+from services.admin.content import Content, FieldProblem, alike, check, content_of, merge
 from services.admin.editing import OfferNotFound
 from services.admin.models import Audience, Offer, OfferDraft
 from services.admin.versions import find_version
@@ -98,7 +98,7 @@ async def save_draft(
     `base_version`: the offer's version that was edited, where that begins the draft; the current one without it.
     """
     async with _locked(pool, offer_id, owner, revision, base_version) as locked:
-        if isinstance(locked, _Locked) and content != locked.draft.content:
+        if isinstance(locked, _Locked) and not alike(content, locked.draft.content):
             await locked.add_step(content)
         return await _outcome(locked)
 

@@ -14,9 +14,18 @@ def address_of(request: Request) -> str | None:
 
 
 async def find_caller(
-    request: Request, pool: Pool, sessions: Sessions | None, needed: Role, *, secure: bool = False
+    request: Request,
+    pool: Pool,
+    sessions: Sessions | None,
+    needed: Role,
+    *,
+    secure: bool = False,
+    in_use: bool = True,
 ) -> Caller:
-    """The caller as they stand now. `sessions`: none are taken without; `secure`: people reach the service by HTTPS.
+    """The caller as they stand now.
+
+    `sessions`: none are taken without. `secure`: people reach the service by HTTPS. `in_use`: the session is not idle,
+    as somebody has just done something.
 
     Raises:
         NotAuthenticated: nobody has signed in, and there is no valid token.
@@ -27,4 +36,5 @@ async def find_caller(
     session_id = session_id_in(request.cookies, secure)
     if sessions is None or session_id is None or authorization is not None:
         return await authenticate(pool, authorization, needed, address)
-    return await authenticate_session(pool, await sessions.find(session_id), needed, address)
+    session = await sessions.find(session_id, in_use=in_use)
+    return await authenticate_session(pool, session, needed, address)

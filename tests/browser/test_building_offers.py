@@ -112,6 +112,7 @@ async def test_rules_are_arranged_switched_and_undone(signed_in: SignIn) -> None
     await expect(titles).to_have_text(["New user", "Recently active", "Active days"])
     await page.locator("#rule-2 [data-drag]").drag_to(page.locator("#rule-0"), target_position={"x": 40, "y": 5})
     await expect(titles).to_have_text(["Active days", "New user", "Recently active"])
+    await expect(page.locator("#rule-0 h3")).to_have_text("Active days")  # Drawn anew, with the new places.
     await page.get_by_role("button", name="Switch off rule 2").click()
     await expect(titles.nth(1)).to_contain_text("switched off")
     await expect(page.locator("#sentence")).not_to_contain_text("account")

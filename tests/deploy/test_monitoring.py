@@ -75,7 +75,7 @@ async def test_every_metric_named_is_exported_by_a_running_stack(tmp_path: Path)
 def test_every_alert_has_a_severity_a_summary_and_a_runbook() -> None:
     headings = re.findall(r"^## (.+)$", (MONITORING / "RUNBOOKS.md").read_text(), re.MULTILINE)
     sections = {f"RUNBOOKS.md#{heading.lower().replace(' ', '-')}" for heading in headings}
-    assert len(alerts()) == 14
+    assert len(alerts()) == 15
     assert {rule["annotations"]["runbook"] for rule in alerts()} == sections
     assert {rule["labels"]["severity"] for rule in alerts()} <= {"critical", "warning", "info"}
     assert all(rule["annotations"]["summary"] for rule in alerts())

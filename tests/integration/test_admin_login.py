@@ -169,6 +169,9 @@ async def test_a_session_ends_when_idle_and_every_request_puts_that_off(front: D
         await redis.expire(key, 60)
         assert await holds(browser)
         assert 3_590 < await redis.ttl(key) <= 3_600
+        await redis.expire(key, 60)
+        assert await front.access.logins.sessions.find(session_of(browser), in_use=False)
+        assert await redis.ttl(key) <= 60  # A stream that stays open is no use.
         await redis.pexpire(key, 1)
         await asyncio.sleep(0.05)
         asked = await browser.get("/offers")

@@ -124,6 +124,24 @@ async def test_one_offer_is_tested_with_its_rules_in_words(client: httpx.AsyncCl
 
 
 @pytest.mark.usefixtures("ada")
+async def test_a_draft_is_tested_before_it_is_published(client: httpx.AsyncClient) -> None:
+    offer = await created(client, rules=[TWO_TOPUPS])
+    address = f"/offers/{offer['id']}/test"
+    assert "Your draft" not in await page_of(client, address, user=ADA, of="draft")
+    draft = (await client.get(f"/api/offers/{offer['id']}/draft")).json()
+    content = draft["content"] | {"rules": [TWO_TOPUPS | {"params": {"count": 1}}], "title": ""}
+    saved = await client.put(
+        f"/api/offers/{offer['id']}/draft", json={"revision": draft["revision"], "content": content}
+    )
+    assert saved.status_code == 200, saved.text
+    assert "Not eligible" in words(await page_of(client, address, user=ADA))
+    seen = words(await page_of(client, address, user=ADA, of="draft"))
+    assert "Users with at least 1 topup." in seen
+    assert "Eligible without end" in seen
+    assert "This is what your draft would say" in seen
+
+
+@pytest.mark.usefixtures("ada")
 async def test_what_others_wrote_is_shown_as_text(client: httpx.AsyncClient, pool: Pool) -> None:
     rule = {"rule_key": "on", "rule_type": "operator_topup_count", "params": {"operator_id": str(NOBODY), "count": 2}}
     offer = await created(client, title=SCRIPT, code="X<b>", rules=[rule], allow_all=False, allowed_roles=[SCRIPT])

@@ -267,6 +267,7 @@ async def test_long_readings_are_bounded(pool: Pool, api: httpx.AsyncClient) -> 
         ({"$10": [UUID(int=1), UUID(int=2)]}, "entity_id_occurred_at_event_id_idx"),
         ({"$11": "ada"}, "actor_occurred_at_event_id_idx"),
         ({"$4": "offer.published"}, "type_occurred_at_event_id_idx"),
+        ({"$4": "redemption.revoked"}, "type_occurred_at_event_id_idx"),
     ],
 )
 async def test_each_filter_uses_its_index(pool: Pool, filters: dict[str, Any], index: str) -> None:

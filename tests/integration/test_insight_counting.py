@@ -11,7 +11,7 @@ import pytest
 from services.admin.insight import counting
 from services.admin.insight.census import Census
 from services.admin.insight.counting import DecisionCounter
-from services.admin.insight.store import load_figures
+from services.admin.insight.store import load_figures, queries
 from shared.clock import utc_now
 from shared.database import Pool
 from tests.support.campaign import add_offer
@@ -231,3 +231,13 @@ async def test_hours_of_long_ago_are_put_together_to_days_and_lose_nothing(pool:
     assert [row[4:] for row in await counts(pool, offer)] == [(3, "30.00"), (4, "40.00"), (8, "80.00")]
     assert [row[0][3:] for row in await counts(pool, offer)][:2] == ["00:00", "00:00"]
     assert [row[0] for row in await pool.fetch(MEMBER_COUNTS, offer)] == [20, 30, 0]
+
+
+async def test_the_services_role_sees_whose_batches_are_under_way(pool: Pool) -> None:
+    async with pool.acquire() as admin, admin.transaction():
+        await admin.execute("SET LOCAL ROLE offers_admin")
+        async with pool.acquire() as worker, worker.transaction():
+            await worker.execute("SET LOCAL ROLE offers_redemption")
+            await worker.fetchval("SELECT decision_period()")
+            assert len(await admin.fetch(queries.batches_under_way)) == 1
+        assert await admin.fetch(queries.batches_under_way) == []

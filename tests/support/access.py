@@ -1,7 +1,7 @@
 """The admin application with people who sign in to it, as their browsers do."""
 
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -10,13 +10,12 @@ from typing import Any, Final
 import httpx
 from argon2 import PasswordHasher
 from fastapi import FastAPI
-from starlette.routing import Mount, Route
 
 from services.admin.access import Access, AccessSettings
 from services.admin.passwords import Passwords
 from shared.database import Pool
 from shared.security import Role
-from tests.support.admin import NOBODY, admin_api
+from tests.support.admin import admin_api
 
 PASSWORD: Final = "correct horse battery"
 ORIGIN: Final = "http://admin.test"
@@ -91,37 +90,3 @@ async def csrf_token(client: httpx.AsyncClient) -> str:
     assert page.status_code == 200, page.text
     (found,) = re.findall(r'<meta name="csrf-token" content="([0-9a-f]{64})">', page.text)
     return str(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A method and path of the application, and an address that leads there."""
-
-    method: str
-    path: str
-
-    @property
-    def url(self) -> str:
-        """The path with an id for each of its parameters; there is nothing of that id."""
-        return re.sub(r"\{[^}]+\}", str(NOBODY), self.path)
-
-    @property
-    def is_api(self) -> bool:
-        """Whether programs are expected, rather than browsers."""
-        return self.path.startswith("/api/")
-
-
-def every_way(api: FastAPI) -> list[Way]:
-    """Every route of the application; `*` is the method of a mounted one."""
-    return sorted(_ways(api.routes), key=lambda way: (way.path, way.method))
-
-
-def _ways(routes: Iterable[Any]) -> Iterator[Way]:
-    for route in routes:
-        if isinstance(route, Mount):
-            yield Way("*", route.path)
-        elif isinstance(route, Route):
-            for method in route.methods or ():
-                yield Way(method, route.path)
-        else:
-            yield from _ways(route.original_router.routes)

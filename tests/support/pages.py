@@ -15,7 +15,7 @@ from tests.support.site import Site
 
 VIEWS: Final[Mapping[str, Mapping[str, str]]] = {
     "/offers": {"": "", "none": "?q=no+such+offer"},
-    "/offers/{offer_id}/test": {"": "", "user": "?user={user_id}"},
+    "/offers/{offer_id}/test": {"": "", "user": "?user={user_id}", "draft": "?user={user_id}&of=draft"},
     "/audit": {"": "", "offer": "?offer_id={offer_id}", "wrong": "?user_id=7", "none": "?actor=nobody"},
     "/audit/entries": {"": "?offer_id={offer_id}"},
     "/offers/{offer_id}/history": {"": "", "all": "?show=all"},

@@ -140,5 +140,5 @@ async def test_the_openapi_document_needs_no_servers_and_knows_every_route() -> 
     }
     put = document["paths"]["/api/offers/{offer_id}"]["put"]
     assert put["responses"]["409"]["content"].keys() == {"application/problem+json"}
-    assert put["security"] == [{"HTTPBearer": []}]
+    assert put["security"] == [{"HTTPBearer": []}, {"APIKeyCookie": []}]
     assert "HTTPValidationError" not in json.dumps(document)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.admin.content import Content, FieldProblem, check, content_of, merge
+from services.admin.content import Content, FieldProblem, alike, check, content_of, merge
 from services.admin.difference import Difference, differences
 from services.admin.models import OfferDraft
 from services.admin.user_lists import UserList, read_users
@@ -84,6 +84,13 @@ def test_text_of_a_form_becomes_a_whole_offer() -> None:
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_its_field(fields: dict[str, Any], field: str, message: str) -> None:
     assert check(content(**fields), []) == [FieldProblem(field, message)]
+
+
+def test_what_a_form_shows_the_same_is_alike() -> None:
+    typed = content(per_user_limit="5", ends_at="", rules=[rule("a", params={"count": "2", "window_days": ""})])
+    stored = content(per_user_limit=5, ends_at=None, rules=[rule("a", params={"count": 2})])
+    assert alike(typed, stored)
+    assert not alike(typed, content(per_user_limit="5", rules=[rule("a", enabled=False)]))
 
 
 def test_changes_of_both_sides_come_together() -> None:

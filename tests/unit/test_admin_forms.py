@@ -88,15 +88,15 @@ def test_a_form_is_read_as_typed_in_the_order_of_the_page() -> None:
     [
         ("rules.add:min_topups", ["a", "b", "c", "min_topups"], "rules.3.params.count"),
         ("rules.add:unknown", ["a", "b", "c"], None),
-        ("rules.duplicate:1", ["a", "b", "b-2", "c"], "rules.2.params.count"),
-        ("rules.remove:0", ["b", "c"], "rule-0"),
-        ("rules.remove:2", ["a", "b"], "rule-1"),
-        ("rules.remove:9", ["a", "b", "c"], "rule-0"),
-        ("rules.up:2", ["a", "c", "b"], "rule-1-up"),
-        ("rules.up:1", ["b", "a", "c"], "rule-0"),
-        ("rules.up:0", ["a", "b", "c"], None),
-        ("rules.down:0", ["b", "a", "c"], "rule-1-down"),
-        ("rules.down:2", ["a", "b", "c"], None),
+        ("rules.duplicate:b", ["a", "b", "b-2", "c"], "rules.2.params.count"),
+        ("rules.remove:a", ["b", "c"], "rule-0"),
+        ("rules.remove:c", ["a", "b"], "rule-1"),
+        ("rules.remove:x", ["a", "b", "c"], "rule-0"),
+        ("rules.up:c", ["a", "c", "b"], "rule-1-up"),
+        ("rules.up:b", ["b", "a", "c"], "rule-0"),
+        ("rules.up:a", ["a", "b", "c"], None),
+        ("rules.down:a", ["b", "a", "c"], "rule-1-down"),
+        ("rules.down:c", ["a", "b", "c"], None),
         ("rules.down:x", ["a", "b", "c"], None),
         ("nonsense", ["a", "b", "c"], None),
     ],
@@ -112,7 +112,7 @@ def test_buttons_change_the_rules_and_say_where_to_look_next(
 def test_a_duplicate_shares_nothing_with_its_original() -> None:
     content = {"rules": [rule("spent-2", "min_spent", amount="5")]}
     before = deepcopy(content["rules"][0])
-    apply(content, "rules.duplicate:0")
+    apply(content, "rules.duplicate:spent-2")
     content["rules"][1]["params"]["amount"] = "6"
     assert content["rules"][0] == before
     assert keys(content) == ["spent-2", "spent"]
@@ -120,7 +120,7 @@ def test_a_duplicate_shares_nothing_with_its_original() -> None:
 
 def test_rules_are_switched_and_products_come_and_go() -> None:
     content = {"rules": [rule("a")], "products": []}
-    assert apply(content, "rules.toggle:0") == "rule-0-toggle"
+    assert apply(content, "rules.toggle:a") == "rule-0-toggle"
     assert content["rules"][0]["enabled"] is False
     assert apply(content, "products.add") == "products.0.operator_product_id"
     assert len(content["products"]) == 1
@@ -131,7 +131,7 @@ def test_rules_are_switched_and_products_come_and_go() -> None:
 def test_fifty_rules_are_the_most() -> None:
     content = {"rules": [rule(f"r{number}") for number in range(50)]}
     assert apply(content, "rules.add:min_topups") is None
-    assert apply(content, "rules.duplicate:0") is None
+    assert apply(content, "rules.duplicate:r0") is None
     assert len(content["rules"]) == 50
 
 

@@ -34,14 +34,47 @@ function makeSortable() {
   });
 }
 
+function enableButtons() {
+  const state = document.getElementById("draft-state").dataset;
+  for (const button of document.querySelectorAll("[data-needs]")) button.disabled = !state[button.dataset.needs];
+}
+
+// Only the newest count matters: one that is under way when the draft changes is given up.
+let counted;
+let counting;
+async function countReach() {
+  const revision = document.getElementById("revision").value;
+  if (revision === counted) return;
+  counted = revision;
+  counting?.abort();
+  counting = new AbortController();
+  const address = `${document.getElementById("editor").getAttribute("hx-post")}/reach`;
+  try {
+    const response = await fetch(address, { headers: { "HX-Request": "true" }, signal: counting.signal });
+    if (response.status === 200) htmx.swap("#reach", await response.text(), { swapStyle: "innerHTML" });
+  } catch (error) {
+    if (error.name !== "AbortError") document.getElementById("reach").textContent = "Not counted: the server can't be reached.";
+  }
+}
+
 function refresh() {
   if (!body()) return;
+  countReach();
   showProblems();
+  enableButtons();
   makeSortable();
   const wanted = body().querySelector("[data-focus]");
   wanted?.removeAttribute("data-focus");
   wanted?.focus();
 }
+
+// Operations are asked for by the form itself, after what it is saving: a button may be redrawn before its turn comes.
+document.addEventListener("click", (event) => {
+  const operation = event.target.closest("[data-op]")?.dataset.op;
+  if (!operation) return;
+  const form = document.getElementById("editor");
+  htmx.ajax("POST", form.getAttribute("hx-post"), { source: form, swap: "outerHTML", values: { op: operation } });
+});
 
 // Searching the palette is no edit.
 document.addEventListener(
@@ -99,4 +132,3 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("htmx:afterSettle", refresh);
 document.addEventListener("htmx:oobAfterSwap", refresh);
 refresh();
-htmx.ajax("GET", `${location.pathname.replace(/\/edit$/, "")}/draft/reach`, { target: "#reach" });

@@ -35,6 +35,7 @@ class Census:
     async def count(self, round_s_min: float = ROUND_S_MIN) -> bool:
         """Count some offers' members; false if the round is over, none is due, or somebody else is at it."""
         async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(queries.commit_lazily)
             held = await connection.fetchrow(queries.hold_task, TASK)
             if held is None:
                 return False

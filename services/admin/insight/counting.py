@@ -50,6 +50,7 @@ class DecisionCounter:
         started = time.perf_counter()
         try:
             async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute(queries.commit_lazily)
                 more = await self._step(connection, settled)
         except TimeoutError:
             self._step_s = max(STEP_S_MIN, self._step_s / 8)

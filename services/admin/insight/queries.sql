@@ -1,3 +1,7 @@
+-- name: commit_lazily
+-- Lets this transaction's commit not wait for the disk: should it be lost, it is lost whole, and done again.
+SELECT set_config('synchronous_commit', 'off', true)
+
 -- name: hold_task
 -- How far a count has come; its row is held until the transaction ends. No row if somebody else holds it.
 SELECT p.counted_until, p.after_offer_id, clock_timestamp() AS now

@@ -8,6 +8,7 @@ from services.admin.pages.editor import editor_routes
 from services.admin.pages.history import history_pages
 from services.admin.pages.insight import insight_pages
 from services.admin.pages.members import member_pages
+from services.admin.pages.offer_test import offer_test_pages
 from services.admin.pages.offers import offer_routes
 from services.admin.pages.people import people_routes
 from services.admin.pages.publishing import publishing_routes
@@ -30,5 +31,6 @@ def page_routes(pages: Pages) -> Iterable[APIRouter]:
         people_routes(pages),
         token_routes(pages),
         user_pages(pages),
+        offer_test_pages(pages),
         history_pages(pages),
     )

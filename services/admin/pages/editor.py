@@ -212,16 +212,16 @@ def _example(checked: Any, unit_price: str) -> str:
 
 
 def _announcement(operation: str, draft: Draft) -> str:
-    name, _, argument = operation.partition(":")
-    place = int(argument) + 1 if argument.isdigit() else 0
-    total = len(draft.content["rules"])
+    name, _, key = operation.partition(":")
+    keys = [rule["rule_key"] for rule in draft.content["rules"]]
+    place = keys.index(key) + 1 if key in keys else 0
     return {
-        "rules.add": f"Rule {total} added",
+        "rules.add": f"Rule {len(keys)} added",
         "rules.duplicate": f"Rule {place} duplicated as rule {place + 1}",
-        "rules.remove": f"Rule {place} removed",
+        "rules.remove": f"Rule removed; {len(keys)} are left",
         "rules.toggle": f"Rule {place} switched",
-        "rules.up": f"Rule moved to place {place - 1} of {total}",
-        "rules.down": f"Rule moved to place {place + 1} of {total}",
+        "rules.up": f"Rule moved to place {place} of {len(keys)}",
+        "rules.down": f"Rule moved to place {place} of {len(keys)}",
         "undo": "Undone",
         "redo": "Redone",
     }.get(name, "")

@@ -87,7 +87,10 @@ def _rule(row: Mapping[str, str], ids: Mapping[str, UUID]) -> dict[str, Any]:
 
 
 def apply(content: Content, operation: str) -> str | None:
-    """Do to the content what a button says, `rules.add:min_spent`; returns the id of the element to look at next."""
+    """Do to the content what a button says; returns the id of the element to look at next.
+
+    Rules are called by their keys, `rules.up:spent`: places may have changed since the button was drawn.
+    """
     name, _, argument = operation.partition(":")
     return _OPERATIONS[name](content, argument) if name in _OPERATIONS else None
 
@@ -102,7 +105,7 @@ def _add_rule(content: Content, rule_type: str) -> str | None:
 
 
 def _duplicate_rule(content: Content, argument: str) -> str | None:
-    rules, place = content["rules"], _place(content["rules"], argument)
+    rules, place = content["rules"], _place_of(content["rules"], argument)
     if place is None or len(rules) >= RULES_MAX:
         return None
     rule = rules[place]
@@ -112,14 +115,14 @@ def _duplicate_rule(content: Content, argument: str) -> str | None:
 
 
 def _remove_rule(content: Content, argument: str) -> str | None:
-    place = _place(content["rules"], argument)
+    place = _place_of(content["rules"], argument)
     if place is not None:
         del content["rules"][place]
     return f"rule-{min(place or 0, len(content['rules']) - 1)}" if content["rules"] else "palette-search"
 
 
 def _toggle_rule(content: Content, argument: str) -> str | None:
-    place = _place(content["rules"], argument)
+    place = _place_of(content["rules"], argument)
     if place is None:
         return None
     content["rules"][place]["enabled"] = not content["rules"][place]["enabled"]
@@ -128,7 +131,7 @@ def _toggle_rule(content: Content, argument: str) -> str | None:
 
 def _mover(by: int, direction: str) -> Callable[[Content, str], str | None]:
     def move(content: Content, argument: str) -> str | None:
-        rules, place = content["rules"], _place(content["rules"], argument)
+        rules, place = content["rules"], _place_of(content["rules"], argument)
         if place is None or not 0 <= place + by < len(rules):
             return None
         rules.insert(place + by, rules.pop(place))
@@ -160,6 +163,10 @@ _OPERATIONS: Final[Mapping[str, Callable[[Content, str], str | None]]] = {
     "products.add": _add_product,
     "products.remove": _remove_product,
 }
+
+
+def _place_of(rules: Sequence[Mapping[str, Any]], key: str) -> int | None:
+    return next((place for place, rule in enumerate(rules) if rule["rule_key"] == key), None)
 
 
 def _place(rows: Sequence[Any], argument: str) -> int | None:

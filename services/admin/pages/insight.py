@@ -31,7 +31,7 @@ def insight_pages(pages: Pages) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     Viewer = Annotated[Caller, Depends(pages.access.caller(Role.viewer))]
 
-    @routes.get("/offers/{offer_id:uuid}")
+    @routes.get("/offers/{offer_id}")
     async def overview(
         request: Request, offer_id: UUID, caller: Viewer, hours: Annotated[int, Query(ge=1)] = 168
     ) -> HTMLResponse:

@@ -25,7 +25,7 @@ def member_pages(pages: Pages) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     Viewer = Annotated[Caller, Depends(pages.access.caller(Role.viewer))]
 
-    @routes.get("/offers/{offer_id:uuid}/members")
+    @routes.get("/offers/{offer_id}/members")
     async def list_members(
         request: Request,
         offer_id: UUID,
@@ -60,7 +60,7 @@ def member_pages(pages: Pages) -> APIRouter:
             member=await _member(offer_id, wanted),
         )
 
-    @routes.get("/offers/{offer_id:uuid}/members/progress")
+    @routes.get("/offers/{offer_id}/members/progress")
     async def progress(request: Request, offer_id: UUID, caller: Viewer) -> HTMLResponse:
         figures = await _figures(offer_id)
         return pages.render(

@@ -1,4 +1,4 @@
-"""Test a user: what is known of them, and which offers they could use, now or at another date."""
+"""Test a user against all offers: what is known of them, and which they could use, now or at another date."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -8,14 +8,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from services.admin import judging, store
-from services.admin.editing import OfferNotFound
-from services.admin.models import Offer, Status
+from services.admin import judging
+from services.admin.models import Status
 from services.admin.pages.entered import Entered, entered_id, entered_moment
 from services.admin.pages.rendering import Pages
-from services.admin.requests import explain_refusal
 from services.admin.user_models import OfferTestPage
-from services.admin.wording import audience_text, rules_sentence
 from shared.events.fields import Text
 from shared.security import Caller, Role
 
@@ -62,19 +59,6 @@ def user_pages(pages: Pages) -> APIRouter:
         known: dict[str, Any] = {"tests": tests, "user": who, "at": when, "more": _more(who, when, status, q)}
         return pages.render(request, caller, "users/_offers.html", **known)
 
-    @routes.get("/offers/{offer_id}/test")
-    async def test_offer(
-        request: Request, caller: Viewer, offer_id: UUID, user: str = "", at: str = ""
-    ) -> HTMLResponse:
-        offer = await store.load_offer(pages.pool, offer_id) or explain_refusal(OfferNotFound())
-        who, when = entered_id(user), entered_moment(at)
-        known: dict[str, Any] = {"offer": offer, "user": who, "at": when, "facts": None, "test": None}
-        if who.value and not when.error:
-            known["facts"] = await judging.find_user(pages.pool, who.value)
-            known["test"] = await judging.judge_offer(pages.pool, offer_id, who.value, when.value)
-        known["audience"] = await _audience(pages, offer)
-        return pages.render(request, caller, "offers/test.html", **known)
-
     return routes
 
 
@@ -82,15 +66,6 @@ async def _tests(
     pages: Pages, user: UUID, at: datetime | None, status: Wanted, q: str, after: UUID | None
 ) -> OfferTestPage:
     return await judging.judge_page(pages.pool, user, at, status or None, q or None, after, TESTS_SHOWN)
-
-
-async def _audience(pages: Pages, offer: Offer) -> list[str]:
-    """To whom the offer is open, and its rules, in words."""
-    operators = await judging.operator_names(pages.pool)
-    return [
-        audience_text(offer.allow_all, len(offer.allowed_users), offer.allowed_roles),
-        rules_sentence(offer.eligibility_logic, offer.rules, operators),
-    ]
 
 
 def _more(user: Entered[UUID], at: Entered[datetime], status: str, q: str) -> str:
