@@ -1,7 +1,7 @@
 """PostgreSQL over TLS: the URL alone says whom to trust and who we are, to queries and to migrations alike."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -37,15 +37,19 @@ async def secured(servers_dir: Path, authority: Authority) -> AsyncIterator[Secu
         await server.stop()
 
 
-def url(server: SecuredPostgres, who: str, host: str = "127.0.0.1", **parameters: object) -> str:
+def url(server: SecuredPostgres, who: str, parameters: Mapping[str, object], host: str = "127.0.0.1") -> str:
     query = "&".join(f"{name}={value}" for name, value in parameters.items())
     return f"postgresql://{who}@{host}:{server.port}/offers?{query}"
 
 
+def verifying(authority: Authority) -> dict[str, object]:
+    return {"sslmode": "verify-full", "sslrootcert": authority.ca}
+
+
 def by_certificate(server: SecuredPostgres, authority: Authority) -> str:
     mine = authority.issue("certificate")
-    files = {"sslrootcert": authority.ca, "sslcert": mine.certificate, "sslkey": mine.key}
-    return url(server, "certificate", sslmode="verify-full", **files)
+    files = {"sslcert": mine.certificate, "sslkey": mine.key}
+    return url(server, "certificate", verifying(authority) | files)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, command: str, database_url: str) -> int:
@@ -60,7 +64,7 @@ def run(monkeypatch: pytest.MonkeyPatch, command: str, database_url: str) -> int
 def test_migrations_and_queries_verify_the_server(
     secured: SecuredPostgres, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verified = url(secured, LOGIN, sslmode="verify-full", sslrootcert=authority.ca)
+    verified = url(secured, LOGIN, verifying(authority))
     assert run(monkeypatch, "migrate", verified) == 0
     assert run(monkeypatch, "verify", verified) == 0
     assert run(monkeypatch, "migrate", by_certificate(secured, authority)) == 0
@@ -75,14 +79,14 @@ def test_who_is_not_let_in_or_does_not_trust_the_server_is_told_in_one_line(
     tmp_path: Path,
     command: str,
 ) -> None:
-    full = {"sslmode": "verify-full", "sslrootcert": authority.ca}
+    full = verifying(authority)
     for wrong, reason in (
-        (url(secured, LOGIN, **full | {"sslrootcert": Authority(tmp_path / "other").ca}), "certificate"),
-        (url(secured, LOGIN, "localhost", **full), "localhost"),
-        (url(secured, "login:wrong", **full), "password authentication failed"),
-        (url(secured, "certificate", **full), "certificate"),
-        (url(secured, LOGIN, sslmode="disable"), "no encryption"),
-        (url(secured, LOGIN, **full | {"sslrootcert": tmp_path / "none.pem"}), "No such file|does not exist"),
+        (url(secured, LOGIN, full | {"sslrootcert": Authority(tmp_path / "other").ca}), "certificate"),
+        (url(secured, LOGIN, full, "localhost"), "localhost"),
+        (url(secured, "login:wrong", full), "password authentication failed"),
+        (url(secured, "certificate", full), "certificate"),
+        (url(secured, LOGIN, {"sslmode": "disable"}), "no encryption"),
+        (url(secured, LOGIN, full | {"sslrootcert": tmp_path / "none.pem"}), "No such file|does not exist"),
     ):
         assert run(monkeypatch, command, wrong) == 2
         (line,) = capsys.readouterr().err.splitlines()
@@ -104,7 +108,7 @@ async def test_a_certificate_that_expires_shows_in_readiness_until_it_is_renewed
     async def kafka() -> None:
         return None
 
-    verified = url(secured, LOGIN, sslmode="verify-full", sslrootcert=authority.ca)
+    verified = url(secured, LOGIN, verifying(authority))
     settings = DatabaseSettings(database_url=verified)
     async with create_pool(settings, "test") as pool:
         health = Health(pool, kafka, login=login_probe(settings, every_s=0))

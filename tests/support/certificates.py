@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import trustme
 from cryptography.hazmat.primitives.serialization import (
@@ -52,7 +52,7 @@ class Authority:
 
     def issue(self, name: str, host: str = HOST, *, expired: bool = False) -> Pair:
         """A certificate for a host whose subject's common name is `name`."""
-        validity = {"not_before": LONG_AGO, "not_after": STILL_LONG_AGO} if expired else {}
+        validity: dict[str, Any] = {"not_before": LONG_AGO, "not_after": STILL_LONG_AGO} if expired else {}
         issued = self._signer.issue_cert(host, common_name=name, **validity)
         stem = f"{name}{'-expired' if expired else ''}-{host}"
         pair = Pair(self._folder / f"{stem}.pem", self._folder / f"{stem}.key")
