@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import schemathesis
+from schemathesis import BaseSchema
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events, from_schema
 
@@ -40,7 +41,7 @@ def mismatches(
     `known` are parameters of paths that name something there is; `streams` are operations whose answers never end.
     Sends requests from the calling thread, so an API of the same process must be served by another one.
     """
-    schema = schemathesis.openapi.from_dict(document, config=_config(url, token, known))
+    schema: BaseSchema = schemathesis.openapi.from_dict(document, config=_config(url, token, known))
     if streams:
         schema = schema.exclude(operation_id=list(streams))
     found: dict[str, None] = {}
@@ -58,6 +59,7 @@ def _config(url: str, token: str, known: Mapping[str, object]) -> SchemathesisCo
             "base-url": url,
             "headers": {"Authorization": f"Bearer {token}"},
             "parameters": {f"path.{name}": str(value) for name, value in known.items()},
+            "cache": {"enabled": False},
             "request-timeout": 60,
             "continue-on-failure": True,
             "generation": {"max-examples": EXAMPLES, "deterministic": True, "no-shrink": True},
