@@ -76,17 +76,23 @@ class Entry:
     request_id: UUID | None
     raw: str
 
+    @property
+    def is_new(self) -> bool:
+        """There is nothing before to compare with."""
+        return self.event.type.endswith(".created")
+
 
 def entry_of(event: FoundEvent, operators: Operators) -> Entry:
     """One event of the log in words."""
     data = _loaded(event.data)
     request, reply = _part(data, "request"), _part(data, "reply")
+    changes = changes_of(data, operators, is_new=event.type.endswith(".created"))
     return Entry(
         event=event,
         title=_title(event, reply),
-        summary=_summary(event, data, reply, operators),
+        summary=_summary(event, data, reply, changes),
         who=_who(event, data),
-        changes=changes_of(data, operators),
+        changes=changes,
         facts=decision_facts(request, reply, _part(data, "inputs")) if reply else _rebuilt(event, data),
         rules=judged_rules(reply),
         request_id=_request_id(request, reply),
@@ -154,12 +160,12 @@ def _title(event: FoundEvent, reply: Mapping[str, Any]) -> str:
     return type_text(event.type)
 
 
-def _summary(event: FoundEvent, data: Mapping[str, Any], reply: Mapping[str, Any], operators: Operators) -> str:
+def _summary(event: FoundEvent, data: Mapping[str, Any], reply: Mapping[str, Any], changes: Iterable[Change]) -> str:
     if reply.get("reason"):
         return reason_text(str(reply["reason"]))
     if event.type == "redemption.accepted" and reply.get("price_paid") is not None:
         return f"{money_text(reply.get('discount_amount') or 0)} off, {money_text(reply['price_paid'])} paid"
-    labels = [change.label.lower() for change in changes_of(data, operators)]
+    labels = [change.label.lower() for change in changes]
     if labels and event.type == "offer.updated":
         return f"Changed: {listed(labels, 'and')}"
     named = data.get("name")

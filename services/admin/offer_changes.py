@@ -50,16 +50,18 @@ class Change:
     after: list[Line]
 
 
-def changes_of(data: Mapping[str, Any], operators: Operators) -> list[Change]:
-    """The changed fields of an audit event of an offer, in the order it tells them."""
+def changes_of(data: Mapping[str, Any], operators: Operators, *, is_new: bool) -> list[Change]:
+    """The changed fields of an audit event, in the order it tells them; of something new, those that are set."""
     changes = data.get("changes")
     if not isinstance(changes, dict):
         return []
-    return [
-        _change(name, change, operators)
+    told = {
+        name: change
         for name, change in changes.items()
         if isinstance(change, dict) and {"before", "after"} <= change.keys()
-    ]
+    }
+    found = [_change(name, change, operators, is_new) for name, change in told.items()]
+    return [change for change in found if change.before or change.after]
 
 
 def field_label(name: str) -> str:
@@ -67,12 +69,13 @@ def field_label(name: str) -> str:
     return _LABELS.get(name) or humanised(name)
 
 
-def _change(name: str, change: Mapping[str, Any], operators: Operators) -> Change:
+def _change(name: str, change: Mapping[str, Any], operators: Operators, is_new: bool) -> Change:
     if "added" in change or "removed" in change:
-        before = _bulk_side(name, change, "before", "removed")
+        before = [] if is_new else _bulk_side(name, change, "before", "removed")
         after = _bulk_side(name, change, "after", "added")
         return Change(field_label(name), before, after)
-    old, new = _lines(name, change["before"], operators), _lines(name, change["after"], operators)
+    old = [] if is_new and change["before"] is None else _lines(name, change["before"], operators)
+    new = _lines(name, change["after"], operators)
     return Change(field_label(name), _marked(old, new), _marked(new, old))
 
 
@@ -83,7 +86,7 @@ def _marked(lines: list[str], others: list[str]) -> list[Line]:
 def _lines(name: str, value: Any, operators: Operators) -> list[str]:
     if isinstance(value, list):
         return [_item(item, operators) for item in value]
-    if value is None and name not in _EMPTY:
+    if value == "" or (value is None and name not in _EMPTY):
         return []
     return [_value(name, value)]
 

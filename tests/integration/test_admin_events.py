@@ -25,6 +25,7 @@ from shared.settings import KafkaSettings
 from shared.topics import AUDIT_EVENTS, OFFERS_CHANGED
 from tests.support.admin import DRAFT, TWO_TOPUPS, client_of, created, tokens_only
 from tests.support.topics import reading
+from tests.support.waiting import until
 
 WAIT_S = 20.0
 
@@ -70,7 +71,7 @@ async def test_every_change_arrives_as_an_announcement_and_an_audit_event(
         assert audit.entity_id == audit.offer_id == UUID(offer["id"])
         assert audit.data["by"] == {"token": "the-editor", "role": "editor", "address": "127.0.0.1"}
     assert len({change.event_id for change in changes} | {audit.event_id for audit in audits}) == 10
-    assert await pool.fetchval("SELECT count(*) FROM outbox") == 0
+    await until(pool, "SELECT count(*) FROM outbox", 0)
 
 
 async def audited(kafka: KafkaSettings, count: int) -> dict[str, Any]:
@@ -112,7 +113,7 @@ async def test_a_refused_change_announces_nothing(client: httpx.AsyncClient, poo
     async with reading(kafka, OFFERS_CHANGED) as topic:
         await topic.read(2)
         assert len(await topic.read_quiet()) == 2
-    assert await pool.fetchval("SELECT count(*) FROM outbox") == 0
+    await until(pool, "SELECT count(*) FROM outbox", 0)
 
 
 async def test_readiness_needs_kafka(pool: Pool, kafka: KafkaSettings, publisher: Publisher) -> None:

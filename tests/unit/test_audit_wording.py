@@ -82,7 +82,9 @@ def offer(**fields: Any) -> Offer:
 
 def changed(before: Offer | None, after: Offer) -> dict[str, Change]:
     """What the audit event of a change shows, by label."""
-    told = entry("offer.updated", describe_change(before, after) | {"by": {"token": "ada", "role": "editor"}})
+    kind = "offer.updated" if before else "offer.created"
+    told = entry(kind, describe_change(before, after) | {"by": {"token": "ada", "role": "editor"}})
+    assert told.is_new == (before is None)
     return {change.label: change for change in told.changes}
 
 
@@ -108,6 +110,12 @@ def test_a_change_is_shown_side_by_side_in_words() -> None:
         ),
         "Ends": Change("Ends", [Line("never", True)], [Line("24 Nov 2026, 12:00 UTC", True)]),
     }
+
+
+def test_what_was_not_limited_before_is_said_so() -> None:
+    found = changed(offer(), offer(ends_at=NOON, allowed_users=[USER]))
+    assert found["Ends"].before == [Line("never", True)]
+    assert found["Allowed users"].before == [Line("0 users", False)]
 
 
 def test_only_the_rules_that_differ_are_marked() -> None:
@@ -145,7 +153,11 @@ def test_long_lists_are_told_by_number_and_what_was_added_and_removed() -> None:
 def test_a_new_offer_has_nothing_before() -> None:
     found = changed(None, offer())
     assert found["Code"] == Change("Code", [], [Line("SPRING", True)])
-    assert "Limit per user" not in found
+    assert found["Status"] == Change("Status", [], [Line("draft", True)])
+    assert {"Limit per user", "Description", "Rules", "Allowed users"} & set(found) == set()
+    limited = changed(None, offer(per_user_limit=2, allowed_users=[USER]))
+    assert limited["Limit per user"] == Change("Limit per user", [], [Line("2 uses", True)])
+    assert limited["Allowed users"] == Change("Allowed users", [], [Line("1 user", False), Line(str(USER), True)])
 
 
 def test_who_did_what_from_where() -> None:
