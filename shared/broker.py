@@ -18,7 +18,9 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 
 from shared.errors import ConfigurationError, DeliveryError
 from shared.partitioning import partitions_of
+from shared.reaching import start_client
 from shared.settings import KafkaSettings
+from shared.tls import Files, rotating_context
 
 MESSAGE_BYTES_MAX: Final = 10 * 1024 * 1024
 """The largest message published. Dead letters are larger than the messages they keep, which may be as large as Kafka's
@@ -42,9 +44,10 @@ class Outgoing:
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
-    if settings.kafka_security_protocol in ("SSL", "SASL_SSL"):
-        return ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
-    return None
+    if settings.kafka_security_protocol not in ("SSL", "SASL_SSL"):
+        return None
+    files = Files(settings.kafka_ssl_cafile, settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
+    return rotating_context(files, "OFFERS_KAFKA_SSL")
 
 
 def _credentials(settings: KafkaSettings) -> tuple[str, str]:
@@ -112,9 +115,17 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Connect to the cluster."""
+        """Connect to the cluster.
+
+        Raises:
+            KafkaAway: no broker lets us in; names the setting to look at.
+        """
         self._producer = AIOKafkaProducer(**self._options)
-        await self._producer.start()
+        try:
+            await start_client(self._producer, self._options)
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Deliver what is under way and disconnect."""

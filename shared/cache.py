@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from shared.redis_client import redis_client
 from shared.settings import RedisSettings
 from shared.telemetry import get_logger
 
@@ -16,6 +15,8 @@ T = TypeVar("T")
 
 ANSWER_S_MAX: Final = 0.05
 """A cache that takes longer than this costs more than it saves."""
+HANDSHAKE_S_MAX: Final = 0.25
+"""Once a connection, with TLS."""
 PAUSE_S_MIN: Final = 0.2
 PAUSE_S_MAX: Final = 5.0
 _FAILURES: Final = (RedisError, OSError, TimeoutError)
@@ -28,12 +29,8 @@ class Cache:
 
     def __init__(self, settings: RedisSettings) -> None:
         """Connects when first used."""
-        self._redis: Redis = Redis.from_url(
-            settings.redis_url,
-            socket_timeout=ANSWER_S_MAX,
-            socket_connect_timeout=ANSWER_S_MAX,
-            retry=Retry(NoBackoff(), 0),  # By itself it would try for long, with a transaction waiting.
-        )
+        # By itself it would try for long, with a transaction waiting.
+        self._redis: Redis = redis_client(settings, answer_s_max=ANSWER_S_MAX, connect_s_max=HANDSHAKE_S_MAX, retries=0)
         self._away_until = 0.0
         self._pause_s = PAUSE_S_MIN
 

@@ -22,7 +22,7 @@ from shared.metrics import ConsumerMetrics
 from shared.reading import Read, parse, read_batch
 from shared.settings import BatchSettings, KafkaSettings
 from shared.telemetry import get_logger
-from shared.topics import dead_letter_topic
+from shared.topics import consumer_group, dead_letter_topic
 from shared.tracing import end_spans, fail
 
 M = TypeVar("M")
@@ -87,7 +87,7 @@ class Consumer(Generic[M]):
         """The arguments of the FastStream subscriber, every one that matters spelled out."""
         kafka = self._settings
         return {
-            "group_id": f"{kafka.kafka_topic_prefix}offers.{self._service}.{self._topic}",
+            "group_id": consumer_group(self._service, self._topic, kafka.kafka_topic_prefix),
             "ack_policy": AckPolicy.MANUAL,
             "auto_offset_reset": "earliest",
             "batch": True,

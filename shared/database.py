@@ -1,11 +1,16 @@
-"""PostgreSQL access: one pool a process, with the codecs every service relies on."""
+"""PostgreSQL access: one pool a process, with the codecs every service relies on.
 
-from typing import TYPE_CHECKING, Any
+TLS, and whom to trust, are in the URL (sslmode, sslrootcert, sslcert, sslkey). Their files are read for each
+connection, so one made after they were replaced uses the new ones.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import orjson
 
 from shared.settings import DatabaseSettings
+from shared.tls import tls_failure
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -16,6 +21,14 @@ else:
     Connection = Pool = Any
 
 _JSONB_VERSION = b"\x01"
+
+REFUSALS: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidPasswordError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+)
+"""A login that will be refused the next time, too, unless somebody changes something."""
 
 
 def _encode_jsonb(value: object) -> bytes:
@@ -61,3 +74,20 @@ def create_pool(settings: DatabaseSettings, service: str, *, leaves_nothing: boo
         reset=_as_it_is if leaves_nothing else None,
         server_settings={"timezone": "UTC", "application_name": f"offers-{service}"},
     )
+
+
+def connection_failure(error: BaseException) -> str:
+    """One line about why PostgreSQL can't be reached, with the setting to look at."""
+    tls = tls_failure(error)
+    text = tls[1] if tls is not None else " ".join(str(error).split())
+    return f"OFFERS_DATABASE_URL: PostgreSQL can't be reached: {text or type(error).__name__}"
+
+
+async def log_in(settings: DatabaseSettings, timeout_s: float) -> None:
+    """Make a connection and close it.
+
+    Raises:
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: it can't be made.
+    """
+    connection = await asyncpg.connect(settings.database_url, timeout=timeout_s)
+    await connection.close(timeout=timeout_s)

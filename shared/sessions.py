@@ -17,12 +17,11 @@ from uuid import UUID
 
 import orjson
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from shared.clock import from_us, to_us, utc_now
 from shared.errors import SessionsAway
+from shared.redis_client import redis_client
 from shared.settings import RedisSettings, SessionSettings
 from shared.telemetry import get_logger
 
@@ -35,12 +34,7 @@ log = get_logger(__name__)
 
 def connect_redis(settings: RedisSettings) -> Redis:
     """A client for what must be right or refused. It connects when first used, and again after a restart of Redis."""
-    return Redis.from_url(
-        settings.redis_url,
-        socket_timeout=ANSWER_S_MAX,
-        socket_connect_timeout=ANSWER_S_MAX,
-        retry=Retry(NoBackoff(), 1),
-    )
+    return redis_client(settings, answer_s_max=ANSWER_S_MAX, retries=1)
 
 
 @asynccontextmanager

@@ -35,7 +35,10 @@ class RedisSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OFFERS_")
 
-    redis_url: str = Field(pattern=REDIS_URL, description="Redis connection URL")
+    redis_url: str = Field(pattern=REDIS_URL, description="Redis connection URL; rediss:// with TLS")
+    redis_ssl_cafile: str | None = Field(default=None, description="PEM; whom to trust in place of the system's CAs")
+    redis_ssl_certfile: str | None = Field(default=None, description="PEM; our certificate, where Redis wants one")
+    redis_ssl_keyfile: str | None = Field(default=None, description="PEM; its key, if not in the same file")
 
 
 class SessionSettings(BaseSettings):
@@ -57,7 +60,9 @@ class KafkaSettings(BaseSettings):
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_cafile: str | None = None
+    kafka_ssl_cafile: str | None = Field(default=None, description="PEM; whom to trust in place of the system's CAs")
+    kafka_ssl_certfile: str | None = Field(default=None, description="PEM; our certificate, where the brokers want one")
+    kafka_ssl_keyfile: str | None = Field(default=None, description="PEM; its key, if not in the same file")
     kafka_topic_prefix: str = Field(
         default="", pattern=r"^[A-Za-z0-9._-]*$", description="put before every topic and group"
     )

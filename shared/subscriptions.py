@@ -15,6 +15,7 @@ from faststream.kafka import KafkaBroker
 from shared import metrics
 from shared.broker import broker_options
 from shared.consuming import Consumer
+from shared.reaching import NOT_PERMITTED
 from shared.settings import KafkaSettings
 from shared.telemetry import get_logger
 
@@ -35,6 +36,9 @@ RECENT: Final = 3
 log = get_logger(__name__)
 
 
+log = get_logger(__name__)
+
+
 class WaitingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types.
     """Comes back only with messages. FastStream would pause after a look without any, and a message wait meanwhile.
 
@@ -45,6 +49,8 @@ class WaitingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has n
     def __init__(self, *topics: str, **options: Any) -> None:
         super().__init__(*topics, **options)
         self._recent: deque[Set[TopicPartition]] = deque(maxlen=RECENT)
+        self.refused = False
+        """Whether the broker, when last asked, would not let us read."""
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -53,16 +59,29 @@ class WaitingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has n
 
         Raises:
             ConsumerStoppedError: the consumer was stopped.
+            KafkaError: NOT_PERMITTED among others; FastStream tries again after a while.
         """
         found: dict[TopicPartition, list[ConsumerRecord[Any, Any]]] = {}
-        while not found:
-            others = self.assignment().difference(*self._recent)
-            if others:
-                found = await super().getmany(*others, timeout_ms=0, max_records=max_records)
-            if not found:
-                found = await super().getmany(*partitions, timeout_ms=WAIT_MS, max_records=max_records)
+        try:
+            while not found:
+                found = await self._look(partitions, max_records)
+                self.refused = False
+        except NOT_PERMITTED as error:
+            if not self.refused:
+                log.error("may not read", action="consumer.refused", error=str(error))
+            self.refused = True
+            raise
         self._recent.append(found.keys())
         return found
+
+    async def _look(
+        self, partitions: Sequence[TopicPartition], max_records: int | None
+    ) -> dict[TopicPartition, list[ConsumerRecord[Any, Any]]]:
+        found: dict[TopicPartition, list[ConsumerRecord[Any, Any]]] = {}
+        others = self.assignment().difference(*self._recent)
+        if others:
+            found = await super().getmany(*others, timeout_ms=0, max_records=max_records)
+        return found or await super().getmany(*partitions, timeout_ms=WAIT_MS, max_records=max_records)
 
 
 class Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types.
@@ -127,6 +146,10 @@ class Subscriptions(KafkaBroker):
     def unassigned(self) -> list[str]:
         """The topics whose consumer is not in its group at present."""
         return [taken.topic for taken in self._taken if not taken.membership.assigned]
+
+    def refused(self) -> list[str]:
+        """The topics we are not permitted to read."""
+        return [taken.topic for taken in self._taken if getattr(taken.subscriber.consumer, "refused", False)]
 
     async def measure_lag(self) -> None:
         """Bring the lag's metric up to date; where the broker doesn't tell in time, it stays as it was."""

@@ -9,6 +9,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from shared.broker import MESSAGE_BYTES_MAX, client_options
 from shared.errors import DeliveryError
+from shared.reaching import start_client
 from shared.settings import KafkaSettings
 
 TOPUPS: Final = "topups"
@@ -32,6 +33,11 @@ def dead_letter_topic(topic: str) -> str:
     return f"{topic}.dlq"
 
 
+def consumer_group(service: str, topic: str, prefix: str = "") -> str:
+    """The group in which a service's workers share a topic."""
+    return f"{prefix}offers.{service}.{topic}"
+
+
 ALL: Final = (
     *CONSUMED,
     REDEMPTION_REPLIES,
@@ -45,11 +51,12 @@ async def create_topics(settings: KafkaSettings, names: Sequence[str] = ALL) -> 
     """Create the topics that don't exist yet, and return their (prefixed) names.
 
     Raises:
-        DeliveryError: if the cluster refuses one of them.
+        DeliveryError: if the cluster refuses one of them, or doesn't let us in.
     """
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
+    options = client_options(settings)
+    admin = AIOKafkaAdminClient(**options)
     try:
+        await start_client(admin, options)
         wanted = [settings.kafka_topic_prefix + name for name in names]
         existing = set(await admin.list_topics())
         missing = [_new_topic(name, settings) for name in wanted if name not in existing]

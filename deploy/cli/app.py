@@ -5,6 +5,7 @@ import logging
 import typer
 
 from deploy.cli import (
+    acls,
     admins,
     audit,
     bench,
@@ -39,7 +40,14 @@ def quiet() -> None:
 
 
 app.command()(up.up)
-for operation in (operations.migrate, logins.logins, operations.topics, operations.run, sample.sample):
+for operation in (
+    operations.migrate,
+    logins.logins,
+    operations.topics,
+    acls.acls,
+    operations.run,
+    sample.sample,
+):
     app.command(rich_help_panel="One piece at a time")(operation)
 for call in (checkout.redeem, checkout.quote, checkout.revoke, events.topup, events.user):
     app.command(rich_help_panel="A person's or a script's way in")(call)

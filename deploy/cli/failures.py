@@ -10,7 +10,9 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from shared.batches import error_text
+from shared.database import REFUSALS, connection_failure
 from shared.errors import OffersError
+from shared.reaching import NOT_PERMITTED
 
 EXIT_FAILED = 2
 EMBEDDED = frozenset(("platformdirs", "psutil"))
@@ -29,8 +31,13 @@ def explained(command: Callable[[], object]) -> None:
         if error.name not in EMBEDDED:
             raise
         _fail(f"{error.name} is not installed: pip install 'offers[embedded]'")
+    except REFUSALS as error:
+        _fail(connection_failure(error))
     except (OSError, asyncpg.PostgresError) as error:
-        _fail(f"PostgreSQL or a file can't be reached: {_line(error)}")
+        of_a_file = isinstance(error, OSError) and error.filename is not None
+        _fail(f"a file can't be used: {_line(error)}" if of_a_file else connection_failure(error))
+    except NOT_PERMITTED as error:
+        _fail(f"OFFERS_KAFKA_SASL_USERNAME: this login may not: {_line(error)} (`offers acls` makes the access list)")
     except KafkaError as error:
         _fail(f"Kafka can't be reached: {_line(error)}")
 

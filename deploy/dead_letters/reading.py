@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from shared.batches import KafkaRecord
 from shared.broker import client_options
 from shared.errors import DeliveryError, OffersError
+from shared.reaching import start_client
 from shared.settings import KafkaSettings
 
 CHUNK: Final = 500
@@ -91,9 +92,10 @@ async def reading(settings: KafkaSettings, topic: str, partition: int | None = N
 
 
 async def _partitions(settings: KafkaSettings, name: str) -> list[int]:
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
+    options = client_options(settings)
+    admin = AIOKafkaAdminClient(**options)
     try:
+        await start_client(admin, options)
         if name not in await admin.list_topics():
             raise OffersError(f"the topic {name} does not exist; `offers topics` creates it")
         (described,) = await admin.describe_topics([name])

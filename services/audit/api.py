@@ -30,6 +30,7 @@ def create_api(
     long_readings_max: int = 1,
     consumers: Subscriptions | None = None,
     sessions: Sessions | None = None,
+    login: Probe | None = None,
 ) -> FastAPI:
     """The service's HTTP application; without `sessions`, only tokens are taken."""
     api = SecuredApi(
@@ -49,7 +50,7 @@ def create_api(
     for routes in (
         log_routes(readers, "/audit", viewer),
         _verification_routes(readers, viewer),
-        probe_routes(Health(pool, kafka, consumers)),
+        probe_routes(Health(pool, kafka, consumers, login=login)),
     ):
         api.include_router(routes)
     return api

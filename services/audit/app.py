@@ -14,11 +14,12 @@ from shared.broker import Publisher
 from shared.consuming import Consumer
 from shared.database import Pool, create_pool
 from shared.events.audit_events import AuditEvent
-from shared.http.probes import kafka_probe
+from shared.http.probes import kafka_probe, login_probe
 from shared.http.problems import with_problem_media_type
 from shared.http.server import run_until, serving
 from shared.middlewares import middlewares
 from shared.reading import read_json
+from shared.redis_client import check_redis
 from shared.sessions import Sessions, connect_redis
 from shared.settings import (
     REDIS_URL,
@@ -93,7 +94,7 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         try:
             async with _logins(settings) as sessions:
                 readings_max = max(1, settings.database_pool_size_max // 3)
-                api = create_api(pool, kafka_probe(settings), readings_max, broker, sessions)
+                api = create_api(pool, kafka_probe(settings), readings_max, broker, sessions, login_probe(settings))
                 async with serving(api, settings) as running:
                     try:
                         await broker.start()
@@ -110,5 +111,7 @@ async def _logins(settings: AuditSettings) -> AsyncGenerator[Sessions | None]:
     if settings.redis_url is None:
         yield None
         return
-    async with aclosing(Sessions(connect_redis(RedisSettings(redis_url=settings.redis_url)), settings)) as sessions:
+    redis = RedisSettings(redis_url=settings.redis_url)
+    await check_redis(redis)
+    async with aclosing(Sessions(connect_redis(redis), settings)) as sessions:
         yield sessions

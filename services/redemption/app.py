@@ -21,10 +21,11 @@ from shared.events.audit_events import AuditEvent
 from shared.events.offers_changed import OfferChanged
 from shared.events.redemption_replies import RedemptionReply
 from shared.events.redemption_requests import RedemptionRequest
-from shared.http.probes import Health, create_probes, kafka_probe
+from shared.http.probes import Health, create_probes, kafka_probe, login_probe
 from shared.http.server import run_until, serving
 from shared.middlewares import middlewares
 from shared.reading import read_json
+from shared.redis_client import check_redis
 from shared.service import background
 from shared.settings import (
     BatchSettings,
@@ -61,7 +62,7 @@ def wire(
         service=SERVICE,
         topic=REDEMPTION_REQUESTS,
         read=read_request,
-        handle=RedemptionHandler(pool, ReplyRouter(publisher), prefix, catalogue),
+        handle=RedemptionHandler(pool, ReplyRouter(publisher, prefix), prefix, catalogue),
         publisher=publisher,
         settings=settings,
         batching=settings,
@@ -99,12 +100,13 @@ def wire(
 async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Decide requests until told to stop, then finish the batches under way."""
     settings = load_settings(RedemptionSettings)
+    await check_redis(settings)
     publisher = Publisher(settings, SERVICE)
     async with create_pool(settings, SERVICE, leaves_nothing=True) as pool, aclosing(Cache(settings)) as cache:
         await publisher.start()
         try:
             broker = wire(settings, pool, publisher, Catalogue(cache))
-            probes = create_probes(Health(pool, kafka_probe(settings), broker))
+            probes = create_probes(Health(pool, kafka_probe(settings), broker, login=login_probe(settings)))
             async with (
                 background(keep_periods(pool, settings.decision_retention_days)),
                 serving(probes, settings) as running,

@@ -1,7 +1,8 @@
 """Where a reply goes: the topic and partition its request names, if the cluster has them.
 
 A topic nobody has must not hold up the answers of its neighbours: it is looked up once a while, and the
-reply goes to redemption.replies instead.
+reply goes to redemption.replies instead. So it does if a request names a topic of the system's own, which a
+checkout may not write, or one of Kafka's own: this service must not write there for it.
 """
 
 import time
@@ -11,8 +12,9 @@ from uuid import UUID
 from shared.batches import KafkaRecord
 from shared.broker import Headers, Outgoing, Publisher
 from shared.telemetry import get_logger
-from shared.topics import REDEMPTION_REPLIES
+from shared.topics import ALL, REDEMPTION_REPLIES
 
+INTERNAL = "__"
 KNOWN_S = 300.0
 UNKNOWN_S = 10.0
 TOPICS_MAX = 10_000
@@ -25,8 +27,10 @@ log = get_logger(__name__)
 class ReplyRouter:
     """Knows which reply topics exist and how many partitions they have."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, prefix: str = "") -> None:
+        """`prefix`: that of our topics."""
         self._publisher = publisher
+        self._closed = {prefix + topic for topic in ALL if topic != REDEMPTION_REPLIES}
         self._partitions: dict[str, tuple[int, float]] = {}
 
     async def learn(self, records: Iterable[KafkaRecord]) -> None:
@@ -38,10 +42,10 @@ class ReplyRouter:
         unknown = [topic for topic in named if self._partitions.get(topic, (0, 0.0))[1] < now]
         counts = await self._publisher.partition_counts() if unknown else {}
         for topic in unknown:
-            count = counts.get(topic, 0)
+            count = 0 if topic in self._closed or topic.startswith(INTERNAL) else counts.get(topic, 0)
             self._partitions[topic] = (count, now + (KNOWN_S if count else UNKNOWN_S))
             if not count:
-                log.warning("reply topic unknown", action="reply.topic_unknown", topic=topic)
+                log.warning("reply topic unknown or not for replies", action="reply.topic_unknown", topic=topic)
 
     def reply(self, record: KafkaRecord, request_id: UUID, value: str, trace: Headers = ()) -> Outgoing:
         """The reply to a request, with its correlation id and its trace."""

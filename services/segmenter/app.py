@@ -20,7 +20,7 @@ from shared.events.offers_changed import OfferChanged
 from shared.events.segments_changed import SegmentChanged
 from shared.events.topups import TopupEvent
 from shared.events.users import UserEvent
-from shared.http.probes import Health, create_probes, kafka_probe
+from shared.http.probes import Health, create_probes, kafka_probe, login_probe
 from shared.http.server import run_until, serving
 from shared.middlewares import middlewares
 from shared.outbox import OutboxRelay
@@ -124,8 +124,8 @@ async def serve(stop: asyncio.Event, ready: Callable[[], None]) -> None:
         try:
             segmenter = create_segmenter(pool, publisher)
             broker = wire(settings, segmenter.handler, publisher)
-            probes = create_probes(Health(pool, kafka_probe(settings), broker, segmenter.relay))
-            async with background(*segmenter.background()), serving(probes, settings) as running:
+            health = Health(pool, kafka_probe(settings), broker, segmenter.relay, login_probe(settings))
+            async with background(*segmenter.background()), serving(create_probes(health), settings) as running:
                 try:
                     await broker.start()
                     ready()

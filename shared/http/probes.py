@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
+from typing import Final
 
 import asyncpg
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import PlainTextResponse
@@ -15,13 +17,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared import metrics
 from shared.broker import client_options
-from shared.database import Pool
+from shared.database import REFUSALS, Pool, connection_failure, log_in
 from shared.http.problems import documented, install_problems, unavailable
 from shared.outbox import OutboxRelay
-from shared.settings import KafkaSettings
+from shared.reaching import KafkaAway, reach_kafka
+from shared.settings import DatabaseSettings, KafkaSettings
 from shared.subscriptions import Subscriptions
+from shared.tls import tls_failure
 
 PROBE_TIMEOUT_S = 2.0
+LOGIN_EVERY_S: Final = 30.0
 PING = "SELECT 1"
 _DATABASE_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """TimeoutError is an OSError."""
@@ -31,14 +36,22 @@ Probe = Callable[[], Awaitable[None]]
 
 
 def kafka_probe(settings: KafkaSettings) -> Probe:
-    """Logs in to the cluster and asks for its brokers, over a connection of its own."""
+    """Logs in to the cluster, over a connection of its own."""
+    return partial(reach_kafka, client_options(settings))
+
+
+def login_probe(settings: DatabaseSettings, every_s: float = LOGIN_EVERY_S) -> Probe:
+    """Logs in to the database anew, now and then: the pool's connections outlive a certificate or a password.
+
+    Raises whatever became of the latest login; a failed one is repeated each time.
+    """
+    due = 0.0
 
     async def probe() -> None:
-        client = AIOKafkaClient(**client_options(settings), client_id="offers-probe")
-        try:
-            await client.bootstrap()
-        finally:
-            await client.close()
+        nonlocal due
+        if time.monotonic() >= due:
+            await log_in(settings, PROBE_TIMEOUT_S)
+            due = time.monotonic() + every_s
 
     return probe
 
@@ -51,6 +64,8 @@ class Health:
     kafka: Probe
     consumers: Subscriptions | None = None
     relay: OutboxRelay | None = None
+    login: Probe | None = None
+    """To the database, anew."""
 
     async def missing(self) -> list[str]:
         """What doesn't answer, in words."""
@@ -80,7 +95,18 @@ class Health:
         try:
             await self._ping()
         except _DATABASE_AWAY as error:
-            return f"the database doesn't answer: {type(error).__name__}"
+            return f"the database doesn't answer: {_reason(error)}"
+        return await self._login(self.login) if self.login is not None else None
+
+    @staticmethod
+    async def _login(login: Probe) -> str | None:
+        """What works still, but will not for long. That there are too many connections just now is no such thing."""
+        try:
+            await login()
+        except REFUSALS as error:
+            return f"the database takes no new connection: {connection_failure(error)}"
+        except _DATABASE_AWAY as error:
+            return f"the database takes no new connection: {connection_failure(error)}" if tls_failure(error) else None
         return None
 
     async def _ping(self) -> None:
@@ -99,12 +125,17 @@ class Health:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 await self.kafka()
+        except KafkaAway as error:
+            return f"Kafka doesn't answer: {error}"
         except (OSError, KafkaError) as error:
             return f"Kafka doesn't answer: {type(error).__name__}"
         return None
 
     @staticmethod
     def _unassigned(consumers: Subscriptions) -> str | None:
+        refused = consumers.refused()
+        if refused:
+            return f"Kafka doesn't permit reading {', '.join(refused)}"
         topics = consumers.unassigned()
         return f"no partitions are assigned yet of {', '.join(topics)}" if topics else None
 
@@ -113,6 +144,11 @@ class Health:
         with contextlib.suppress(*_DATABASE_AWAY):
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 await relay.measure_backlog()
+
+
+def _reason(error: Exception) -> str:
+    lasting = isinstance(error, REFUSALS) or tls_failure(error) is not None
+    return connection_failure(error) if lasting else type(error).__name__
 
 
 def probe_routes(health: Health) -> APIRouter:

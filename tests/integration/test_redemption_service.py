@@ -13,7 +13,7 @@ import pytest
 from shared.broker import Outgoing, Publisher
 from shared.database import Pool
 from shared.settings import KafkaSettings
-from shared.topics import AUDIT_EVENTS, REDEMPTION_REPLIES, REDEMPTION_REQUESTS, dead_letter_topic
+from shared.topics import AUDIT_EVENTS, REDEMPTION_REPLIES, REDEMPTION_REQUESTS, create_topics, dead_letter_topic
 from tests.support.campaign import add_offer
 from tests.support.requests import message, redeem
 from tests.support.services import redemption_workers
@@ -264,20 +264,26 @@ async def test_a_malformed_message_is_dead_lettered_and_its_neighbours_are_answe
 
 async def test_replies_go_where_the_request_says(pool: Pool, kafka: KafkaSettings, publisher: Publisher) -> None:
     offer_id = await add_offer(pool)
-    there = kafka.kafka_topic_prefix + "segments.changed"
-    placed, lost = redeem(offer_id), redeem(offer_id)
+    own = "redemption.replies.shop"
+    await create_topics(kafka, [own])
+    placed, lost, forbidden = redeem(offer_id), redeem(offer_id), redeem(offer_id)
     async with (
         redemption_workers(pool, kafka, publisher),
-        reading(kafka, "segments.changed") as elsewhere,
+        reading(kafka, own) as elsewhere,
         reading(kafka, REDEMPTION_REPLIES) as default,
     ):
         await publisher.publish_all(
-            [message(placed, reply_to=there, reply_partition="2"), message(lost, reply_to="no.such.topic")]
+            [
+                message(placed, reply_to=kafka.kafka_topic_prefix + own, reply_partition="2"),
+                message(lost, reply_to="no.such.topic"),
+                message(forbidden, reply_to=kafka.kafka_topic_prefix + AUDIT_EVENTS),
+            ]
         )
         (record,) = await elsewhere.read(1)
-        (fallback,) = await default.read(1)
+        fallbacks = await default.read(2)
     assert (record.partition, record.key.decode()) == (2, placed["request_id"])
-    assert orjson.loads(fallback.value)["request_id"] == lost["request_id"]
+    answered = {orjson.loads(fallback.value)["request_id"] for fallback in fallbacks}
+    assert answered == {lost["request_id"], forbidden["request_id"]}
 
 
 async def test_each_decision_is_audited_under_one_id(pool: Pool, kafka: KafkaSettings, publisher: Publisher) -> None:

@@ -127,7 +127,7 @@ def test_a_database_that_does_not_answer_is_one_line(
     assert main(monkeypatch, "explain", "TEN", USER) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("error: PostgreSQL")
+    assert lines[0].startswith("error: OFFERS_DATABASE_URL: PostgreSQL")
 
 
 def test_the_sample_names_each_setting_it_lacks(

@@ -1,0 +1,1 @@
+"""What an Apache Kafka cluster is given: its jars, its access list."""
