@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 SOURCES := services shared migrations deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lock
+.PHONY: help install run test check helm lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ run: install  ## Start everything here and play the sample campaign (ARGS=--exit
 test: install  ## Run the whole suite on real servers (KAFKA=apache: on Apache Kafka; ARGS for pytest, "-n 0": in turn)
 	KAFKA=$(KAFKA) $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
+helm: install  ## Fetch Helm and Kubernetes' schemas into .venv, for the tests of deploy/kubernetes
+	@$(BIN)/python -m tests.support.kubernetes_tools
+
 check: install  ## Formatting, lint, types, import contracts, SQL style, generated documents
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
@@ -37,8 +40,10 @@ check: install  ## Formatting, lint, types, import contracts, SQL style, generat
 	$(BIN)/sqlfluff lint --disable-progress-bar migrations shared services deploy
 	$(BIN)/python -m deploy.documents --check
 
-lock: install  ## Pin what pyproject.toml asks for, with hashes, in requirements.txt
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --quiet --custom-compile-command "make lock"
+
+lock: install  ## Pin what pyproject.toml asks for, with hashes: everything here, what an image holds in deploy/docker
 	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile pyproject.toml --extra embedded --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-annotate --quiet \
-		--custom-compile-command "make lock" --output-file requirements.txt
+	$(COMPILE) --extra embedded --extra dev --output-file requirements.txt
+	$(COMPILE) --constraint requirements.txt --output-file deploy/docker/requirements.txt

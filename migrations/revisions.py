@@ -1,6 +1,7 @@
 """Runs the migrations: up to the newest revision, or down to an earlier one."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from alembic import command, op
 from alembic.config import Config
@@ -10,9 +11,14 @@ _FOLDER = Path(__file__).parent
 
 
 def sqlalchemy_url(database_url: str) -> str:
-    """The same URL naming psycopg as the driver."""
+    """The same URL naming psycopg as the driver. SQLAlchemy wants several hosts elsewhere than others do."""
     _, _, rest = database_url.partition("://")
-    return f"postgresql+psycopg://{rest}"
+    place = urlsplit(database_url)
+    hosts = place.netloc.rpartition("@")[2]
+    if "," not in hosts:
+        return f"postgresql+psycopg://{rest}"
+    query = "&".join([*(f"host={host}" for host in hosts.split(",")), *filter(None, [place.query])])
+    return f"postgresql+psycopg://{place.netloc.removesuffix(hosts)}{place.path}?{query}"
 
 
 def _config(database_url: str) -> Config:

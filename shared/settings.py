@@ -1,8 +1,11 @@
 """Settings from the environment (prefix OFFERS_), read once at start and typed.
 
-Each class holds what one concern needs; a service's settings combine those it uses.
+Each class holds what one concern needs; a service's settings combine those it uses. A secret may be a file instead of a
+variable: in the folder that OFFERS_SECRETS_DIR names, called as the variable would be, in either case.
 """
 
+import os
+from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
@@ -12,6 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.errors import ConfigurationError
 
 S = TypeVar("S", bound=BaseSettings)
+
+SECRETS_DIR: Final = "OFFERS_SECRETS_DIR"
 
 REDIS_URL: Final = r"^(rediss?|unix)://"
 
@@ -106,13 +111,16 @@ class TelemetrySettings(BaseSettings):
 
 
 def load_settings(kind: type[S]) -> S:
-    """Read one settings class from the environment.
+    """Read one settings class from the environment, and from files for what is not in it.
 
     Raises:
         ConfigurationError: with one line for each missing or malformed variable.
     """
+    folder = os.environ.get(SECRETS_DIR) or None
+    if folder is not None and not Path(folder).is_dir():
+        raise ConfigurationError(f"{SECRETS_DIR}: {folder} is no folder")
     try:
-        return kind()
+        return kind(_secrets_dir=folder)
     except ValidationError as error:
         raise ConfigurationError("\n".join(_line(issue) for issue in error.errors())) from None
 

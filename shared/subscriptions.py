@@ -26,8 +26,14 @@ WAIT_MS: Final = 500
 LAG_S_MAX: Final = 2.0
 """How long brokers may take to tell what is committed."""
 
+LEAVE_S_MAX: Final = 10.0
+"""How long leaving the groups may take. One that is being dealt anew answers only once that is done, several session
+timeouts later if a member was killed meanwhile. Left without a word, it finds out by itself."""
+
 RECENT: Final = 3
 """How many batches back the partitions are passed over at first: those read ahead, and those in transactions."""
+
+log = get_logger(__name__)
 
 
 log = get_logger(__name__)
@@ -164,6 +170,10 @@ class Subscriptions(KafkaBroker):
         await super().start()
 
     async def stop(self, *error: Any) -> None:
-        """Finish the batches under way, then leave the groups."""
+        """Finish the batches under way, then leave the groups, in bounded time."""
         await asyncio.gather(*(taken.consumer.finish() for taken in self._taken))
-        await super().stop(*error)
+        try:
+            async with asyncio.timeout(LEAVE_S_MAX):
+                await super().stop(*error)
+        except TimeoutError:
+            log.warning("left the groups without a word", action="consumers.leave_timeout")

@@ -11,10 +11,10 @@ from pathlib import Path
 from deploy.bench.steps import Steps
 from deploy.embedded.kafka import ApacheKafka, EmbeddedKafka
 from deploy.embedded.kafka_jars import kafka_version
+from deploy.embedded.options import KafkaKind
 from deploy.embedded.postgres import PostgresServer
 from deploy.embedded.redis import RedisServer
 from deploy.embedded.server import KafkaServer
-from deploy.embedded.stack import KafkaKind
 from migrations.revisions import upgrade
 from shared.database import Connection, connect
 from shared.settings import DatabaseSettings, KafkaSettings

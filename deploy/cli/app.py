@@ -12,7 +12,9 @@ from deploy.cli import (
     checkout,
     dead_letters,
     events,
+    logins,
     operations,
+    sample,
     segments,
     tokens,
     up,
@@ -38,7 +40,7 @@ def quiet() -> None:
 
 
 app.command()(up.up)
-for operation in (operations.migrate, operations.topics, acls.acls, operations.run):
+for operation in (operations.migrate, logins.logins, operations.topics, acls.acls, operations.run, sample.sample):
     app.command(rich_help_panel="One piece at a time")(operation)
 for call in (checkout.redeem, checkout.quote, checkout.revoke, events.topup, events.user):
     app.command(rich_help_panel="A person's or a script's way in")(call)

@@ -11,7 +11,7 @@ import uvloop
 from deploy.cli.figures import show_audit, show_redemption, show_segmenter
 from deploy.cli.interruption import EXIT_INTERRUPTED, interruptible
 from deploy.cli.options import Json
-from deploy.embedded.stack import KafkaKind
+from deploy.embedded.options import KafkaKind
 
 T = TypeVar("T")
 

@@ -15,6 +15,8 @@ from shared.errors import OffersError
 from shared.reaching import NOT_PERMITTED
 
 EXIT_FAILED = 2
+EMBEDDED = frozenset(("platformdirs", "psutil"))
+"""What the servers of `offers up` and `offers bench` import; an image does without."""
 
 
 def explained(command: Callable[[], object]) -> None:
@@ -27,6 +29,10 @@ def explained(command: Callable[[], object]) -> None:
         _fail(error_text(error))
     except REFUSALS as error:
         _fail(connection_failure(error))
+    except ModuleNotFoundError as error:
+        if error.name not in EMBEDDED:
+            raise
+        _fail(f"{error.name} is not installed: pip install 'offers[embedded]'")
     except (OSError, asyncpg.PostgresError) as error:
         of_a_file = isinstance(error, OSError) and error.filename is not None
         _fail(f"a file can't be used: {_line(error)}" if of_a_file else connection_failure(error))

@@ -9,7 +9,7 @@ import typer
 
 from deploy.cli.interruption import EXIT_INTERRUPTED, interruptible
 from deploy.cli.rendering import console
-from deploy.embedded.stack import KafkaKind, Stack, StackOptions
+from deploy.embedded.options import KafkaKind, StackOptions
 from shared.errors import OffersError
 
 
@@ -45,11 +45,15 @@ def _say_it_is_stopping() -> None:
 
 
 async def _up(options: StackOptions, sample: bool, exit_after: bool) -> int:
+    from deploy.embedded.stack import Stack  # An image has no servers inside, and no need of this.
+
     async with Stack(options, console) as stack:
         if sample:
             from deploy.sample.play import play
+            from deploy.sample.system import System
 
-            if not await play(stack.addresses, console):
+            at = stack.addresses
+            if not await play(System(at.database_url, at.kafka, at.admin_url, at.admin_token), console):
                 raise OffersError("the sample campaign did not go as it should: see the checks above")
         if exit_after:
             return 0

@@ -1,12 +1,11 @@
 """Where a running stack is: for the ready file, for the environment of commands, and for people."""
 
 import json
-import os
 import shlex
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.private_file import write_private
 from shared.settings import KafkaSettings
 
 
@@ -40,7 +39,7 @@ def write_environment(addresses: Addresses, path: Path) -> None:
         "OFFERS_AUDIT_URL": addresses.audit_url,
     }
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
-    _write_private(path, "".join(lines))
+    write_private(path, "".join(lines))
 
 
 def write_ready_file(addresses: Addresses, pids: dict[str, list[int]], path: Path) -> None:
@@ -55,12 +54,4 @@ def write_ready_file(addresses: Addresses, pids: dict[str, list[int]], path: Pat
         "admin_password": addresses.admin_token,
         "audit_url": addresses.audit_url,
     }
-    _write_private(path, json.dumps(fields | {"pids": pids}, indent=2) + "\n")
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:  # mkstemp makes it mode 600.
-        file.write(text)
-    Path(unfinished).rename(path)
+    write_private(path, json.dumps(fields | {"pids": pids}, indent=2) + "\n")

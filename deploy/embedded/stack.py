@@ -6,9 +6,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,35 +17,19 @@ from rich.console import Console
 from deploy.embedded.access import give_access
 from deploy.embedded.addresses import Addresses, write_environment, write_ready_file
 from deploy.embedded.kafka import ApacheKafka, EmbeddedKafka
-from deploy.embedded.logins import create_logins
+from deploy.embedded.options import KafkaKind, StackOptions
 from deploy.embedded.ports import free_port
 from deploy.embedded.postgres import PostgresServer
 from deploy.embedded.processes import SERVICES, ServiceProcesses
 from deploy.embedded.redis import RedisServer
 from deploy.embedded.server import EmbeddedServer, KafkaServer
+from deploy.logins import create_logins
 from shared.client import RedemptionClient
 from shared.database import connect
 from shared.settings import DatabaseSettings
 from shared.topics import create_topics
 
 QUOTE_TIMEOUT_S = 60.0
-
-
-class KafkaKind(StrEnum):
-    """Which broker the stack runs."""
-
-    embedded = "embedded"
-    apache = "apache"
-
-
-@dataclass(frozen=True, slots=True)
-class StackOptions:
-    """How `offers up` was asked to run. Without a data_dir everything is temporary."""
-
-    data_dir: Path | None = None
-    ready_file: Path | None = None
-    workers: int = 1
-    kafka: KafkaKind = KafkaKind.embedded
 
 
 class Stack:

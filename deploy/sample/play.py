@@ -1,4 +1,4 @@
-"""Loads the sample campaign into a running stack, plays its checkouts, and shows and checks what came of it."""
+"""Loads the sample campaign into a running system, plays its checkouts, and shows and checks what came of it."""
 
 import asyncio
 import os
@@ -10,11 +10,11 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deploy.embedded.addresses import Addresses
 from deploy.sample.admin import create_offers, name_operators
 from deploy.sample.campaign import Campaign, invent
 from deploy.sample.offers import drafts
 from deploy.sample.summary import Check, show_checks, show_summary
+from deploy.sample.system import System
 from deploy.sample.traffic import Tally, invent_checkouts, play_checkouts
 from shared.client import EventPublisher, RedemptionClient
 from shared.clock import utc_now
@@ -32,21 +32,21 @@ VERIFY_TIMEOUT_S: Final = 60.0
 _queries = load_queries(__file__)
 
 
-async def play(addresses: Addresses, console: Console) -> bool:
+async def play(system: System, console: Console) -> bool:
     """Play the whole sample; whether every step of it worked.
 
     Raises:
         OffersError: a step can't be done at all.
     """
     campaign = invent(SEED, utc_now())
-    settings = DatabaseSettings(database_url=addresses.database_url)
+    settings = DatabaseSettings(database_url=system.database_url)
     async with create_pool(settings, "sample") as pool:
         with _bars(console) as progress:
-            await _load(addresses, campaign, pool, progress)
-            tally = await _play(addresses, campaign, progress)
+            await _load(system, campaign, pool, progress)
+            tally = await _play(system, campaign, progress)
             await _until_audited(pool, progress)
         show_summary(console, tally, await pool.fetch(_queries.offers), await pool.fetch(_queries.audit_events))
-        return show_checks(console, await _checks(addresses, pool, tally))
+        return show_checks(console, await _checks(system, pool, tally))
 
 
 def _bars(console: Console) -> Progress:
@@ -54,16 +54,16 @@ def _bars(console: Console) -> Progress:
     return Progress(description, BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(), console=console)
 
 
-async def _load(addresses: Addresses, campaign: Campaign, pool: Pool, progress: Progress) -> None:
+async def _load(system: System, campaign: Campaign, pool: Pool, progress: Progress) -> None:
     offers = drafts(campaign, utc_now())
     if await pool.fetchval(_queries.taken_codes, [offer["code"] for offer in offers]):
-        raise OffersError("the sample campaign is in this database already: use another --data-dir")
-    await name_operators(addresses, campaign.operators)
+        raise OffersError("the sample campaign is in this database already, and can be played once in each")
+    await name_operators(system, campaign.operators)
     bar = progress.add_task("offers published", total=len(offers))
     for offer in offers:
-        await create_offers(addresses, [offer])
+        await create_offers(system, [offer])
         progress.advance(bar)
-    async with EventPublisher(addresses.kafka, "sample") as publisher:
+    async with EventPublisher(system.kafka, "sample") as publisher:
         await _in_parts(progress, "users registered", campaign.users, publisher.users)
         await _in_parts(progress, "transactions published", campaign.topups, publisher.topups)
     bar = progress.add_task("transactions taken in", total=campaign.topup_count)
@@ -91,10 +91,10 @@ async def _in_parts(
         progress.advance(bar, len(part))
 
 
-async def _play(addresses: Addresses, campaign: Campaign, progress: Progress) -> Tally:
+async def _play(system: System, campaign: Campaign, progress: Progress) -> Tally:
     checkouts = invent_checkouts(SEED, campaign, utc_now())
     bar = progress.add_task("checkout requests", total=sum(checkout.requests for checkout in checkouts))
-    async with RedemptionClient(addresses.kafka) as client:
+    async with RedemptionClient(system.kafka) as client:
         return await play_checkouts(client, checkouts, lambda done: progress.advance(bar, done))
 
 
@@ -125,8 +125,8 @@ async def _until(reached: Callable[[], Awaitable[bool]], otherwise: str) -> None
         await asyncio.sleep(LOOK_S)
 
 
-async def _checks(addresses: Addresses, pool: Pool, tally: Tally) -> list[Check]:
-    clean, said = await _verify(addresses)
+async def _checks(system: System, pool: Pool, tally: Tally) -> list[Check]:
+    clean, said = await _verify(system)
     return [
         Check("every request answered", not tally.unanswered, "; ".join(sorted(set(tally.unanswered))[:3])),
         Check(f"{tally.repeats} repeats got the first answer again", not tally.repeats_that_differ),
@@ -136,13 +136,13 @@ async def _checks(addresses: Addresses, pool: Pool, tally: Tally) -> list[Check]
     ]
 
 
-async def _verify(addresses: Addresses) -> tuple[bool, str]:
+async def _verify(system: System) -> tuple[bool, str]:
     """Run `offers verify` as a person would; whether it is clean, and what it said if not."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "deploy.cli", "verify"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=os.environ | addresses.environment(),
+        env=os.environ | {"OFFERS_DATABASE_URL": system.database_url},
     )
     try:
         async with asyncio.timeout(VERIFY_TIMEOUT_S):

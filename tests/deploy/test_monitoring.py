@@ -109,13 +109,13 @@ def test_promtool_accepts_the_rules_and_their_unit_tests(what: tuple[str, ...]) 
 
 
 @promtool
-def test_promtool_accepts_the_configuration_and_every_expression_of_the_dashboard(tmp_path: Path) -> None:
-    for name in ("prometheus.yml", "alerts.yml"):
+def test_promtool_accepts_the_configurations_and_every_expression_of_the_dashboard(tmp_path: Path) -> None:
+    for name in ("prometheus.yml", "containers.yml", "alerts.yml"):
         shutil.copy(MONITORING / name, tmp_path)
     (tmp_path / "prometheus-targets.json").write_text("[]")
     expressions = [target["expr"].replace("$__rate_interval", "5m") for target in dashboard_targets()]
     rules = [{"record": f"panel:{place}", "expr": text} for place, text in enumerate(expressions)]
     (tmp_path / "panels.yml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
-    for what in (("config", "prometheus.yml"), ("rules", "panels.yml")):
+    for what in (("config", "prometheus.yml"), ("config", "containers.yml"), ("rules", "panels.yml")):
         result = subprocess.run(["promtool", "check", *what], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout + result.stderr

@@ -64,6 +64,14 @@ async def test_an_owner_who_is_no_superuser_migrates_where_the_roles_are_there(e
     await superuser.close()
 
 
+async def test_migrates_on_the_one_of_several_hosts_that_answers(empty_database_url: str) -> None:
+    account, _, place = empty_database_url.partition("@")
+    upgrade(f"{account}@127.0.0.1:1,{place}?target_session_attrs=read-write")
+    connection = await asyncpg.connect(empty_database_url)
+    assert await connection.fetchval("SELECT version_num FROM alembic_version") == revisions()[-1]
+    await connection.close()
+
+
 @pytest.mark.parametrize(
     "table",
     [

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.cli.app import app
-from deploy.embedded.logins import create_logins
+from deploy.logins import create_logins
 from deploy.verification import verify
 from shared.database import Connection, Pool, connect
 from shared.settings import DatabaseSettings

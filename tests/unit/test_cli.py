@@ -1,6 +1,7 @@
 """The command line: its help, its exit codes, and what it says when something is missing or wrong."""
 
 import json
+import signal
 import sys
 from decimal import Decimal
 from uuid import UUID
@@ -78,7 +79,10 @@ def reply(**fields: object) -> RedemptionReply:
 
 @pytest.mark.parametrize(
     "command",
-    ["up", "migrate", "topics", "run", "topup", "redeem", "quote", "revoke", "explain", "rebuild", "verify", "dlq"],
+    [
+        *("up", "migrate", "topics", "logins", "run", "sample"),
+        *("topup", "redeem", "quote", "revoke", "explain", "rebuild", "verify", "dlq"),
+    ],
 )
 def test_every_command_of_the_contract_has_help(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"])
@@ -92,6 +96,7 @@ def test_every_command_of_the_contract_has_help(command: str) -> None:
         (["migrate"], "OFFERS_DATABASE_URL"),
         (["explain", "TEN", USER], "OFFERS_DATABASE_URL"),
         (["rebuild"], "OFFERS_DATABASE_URL"),
+        (["logins", "/nowhere"], "OFFERS_DATABASE_URL"),
         (["topics"], "OFFERS_KAFKA_BOOTSTRAP_SERVERS"),
         (["redeem", "TEN", USER, "10.00"], "OFFERS_KAFKA_BOOTSTRAP_SERVERS"),
         (["topup", USER, "10.00", "--operator", USER], "OFFERS_KAFKA_BOOTSTRAP_SERVERS"),
@@ -123,6 +128,44 @@ def test_a_database_that_does_not_answer_is_one_line(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("error: OFFERS_DATABASE_URL: PostgreSQL")
+
+
+def test_the_sample_names_each_setting_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OFFERS_ADMIN_URL", raising=False)
+    assert main(monkeypatch, "sample") == 2
+    assert sorted(capsys.readouterr().err.splitlines()) == [
+        "error: OFFERS_ADMIN_URL: is not set",
+        "error: OFFERS_DATABASE_URL: is not set",
+        "error: OFFERS_KAFKA_BOOTSTRAP_SERVERS: is not set",
+    ]
+
+
+@pytest.mark.parametrize("module", ["psutil", "platformdirs"])
+def test_servers_that_are_not_installed_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: str
+) -> None:
+    def not_installed(**_: object) -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr("deploy.cli.up.StackOptions", not_installed)
+    assert main(monkeypatch, "up") == 2
+    assert capsys.readouterr().err == f"error: {module} is not installed: pip install 'offers[embedded]'\n"
+
+
+def test_a_containers_first_process_ends_on_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        main(monkeypatch, "--help")
+        assert signal.getsignal(signal.SIGTERM) is before, "everybody else ends without"
+        monkeypatch.setattr("os.getpid", lambda: 1)
+        main(monkeypatch, "--help")
+        with pytest.raises(SystemExit) as ended:
+            signal.raise_signal(signal.SIGTERM)
+        assert ended.value.code == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_redeem_passes_on_what_it_is_given(client: type[FakeClient]) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from deploy.embedded.stack import KafkaKind
+from deploy.embedded.options import KafkaKind
 from services.audit.app import AuditBatchSettings
 from shared.settings import load_settings
 

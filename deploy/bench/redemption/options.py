@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from deploy.bench.pacing import warm_up_of
-from deploy.embedded.stack import KafkaKind
+from deploy.embedded.options import KafkaKind
 from shared.settings import BatchSettings, load_settings
 
 SEED: Final = 20_261_125

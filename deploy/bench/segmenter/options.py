@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from deploy.bench.pacing import warm_up_of
-from deploy.embedded.stack import KafkaKind
+from deploy.embedded.options import KafkaKind
 
 SEED: Final = 20_261_124
 

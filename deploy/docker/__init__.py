@@ -1,0 +1,1 @@
+"""The image of every service and command, and the probe inside it."""
