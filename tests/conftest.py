@@ -39,8 +39,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark those that talk to the broker KAFKA names: on another one, only these have anything new to say."""
+    """Mark those that talk to the broker KAFKA names: on another one, only these have anything new to say.
+
+    What browsers are shown passes through the broker, but has been through it in other tests.
+    """
     for item in items:
+        if item.path.parent.name == "browser":
+            continue
         fixtures: list[str] = getattr(item, "fixturenames", [])
         own_broker = item.path.parent.name == "faults" or item.path.name in WITH_A_BROKER_OF_THEIR_OWN
         if "kafka_server" in fixtures or own_broker or item.get_closest_marker("apache"):

@@ -78,6 +78,10 @@ async def test_what_cannot_be_meant_is_refused(run: Run, arguments: list[str], s
         assert said in refused.output
 
 
+SLOWLY = "from deploy.dead_letters import reading; reading.CHUNK = 20; from deploy.cli import main; main()"
+"""The command, a few letters at a time, so that it is far from its end when the signal comes."""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_replay_stopped_by_a_signal_sends_each_letter_once_in_the_end(
     kafka: KafkaSettings, bury: Bury, number: signal.Signals
@@ -85,7 +89,7 @@ async def test_a_replay_stopped_by_a_signal_sends_each_letter_once_in_the_end(
     letters = 20_000
     await bury(*(b"%d" % place for place in range(letters)))
     environment = {f"OFFERS_{name.upper()}": str(value) for name, value in kafka.model_dump(exclude_none=True).items()}
-    command = (sys.executable, "-m", "deploy.cli", "dlq", "replay", "topups")
+    command = (sys.executable, "-c", SLOWLY, "dlq", "replay", "topups")
     async with reading(kafka, DEAD_LETTER_REPLAYS) as ledger, reading(kafka, TOPUPS) as topups:
         process = await asyncio.create_subprocess_exec(
             *command, env=os.environ | environment, stderr=asyncio.subprocess.PIPE
