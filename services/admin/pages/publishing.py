@@ -106,7 +106,7 @@ def publishing_routes(pages: Pages) -> APIRouter:
         operators = await operator_names(pages.pool)
         older = found[1:]
         shown = [
-            (new, differences(old.content, new.content, operators) if old else [])
+            (new, differences(old.content, new.content, operators) if old else None)
             for new, old in zip(found[:VERSIONS_SHOWN], [*older, None], strict=False)
         ]
         more = found[VERSIONS_SHOWN - 1].version if len(found) > VERSIONS_SHOWN else None
