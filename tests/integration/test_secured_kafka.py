@@ -125,7 +125,8 @@ async def test_every_login_does_its_whole_job(
     await until(pool, kinds, "offer.created offer.published redemption.accepted segment.rebuilt", offer)
     entered = orjson.loads(await first_message(secured.settings("marketing"), "segments.changed", "marketing.mails"))
     assert (entered["type"], entered["user_id"]) == ("segment.entered", str(user))
-    assert b"offer." in await first_message(secured.settings("auditor"), AUDIT_EVENTS, "auditor.2026")
+    heard = orjson.loads(await first_message(secured.settings("auditor"), AUDIT_EVENTS, "auditor.2026"))
+    assert heard["type"] in ("offer.created", "offer.published", "redemption.accepted", "segment.rebuilt")
 
     operator = secured.settings("operator")
     for topic, login in WHO_WRITES.items():
