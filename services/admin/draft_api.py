@@ -28,10 +28,10 @@ from services.admin.judging import operator_names
 from services.admin.models import INTEGER_MAX, Offer, OfferDraft
 from services.admin.publishing import ReachNotConfirmed
 from services.admin.reach import Reach
-from services.admin.requests import etag, explain_refusal, granted
+from services.admin.requests import etag, explain_refusal, granted, wrong_fields
 from services.admin.versions import find_version, list_versions
 from shared.database import Pool
-from shared.http.problems import FieldError, documented, invalid, refuse
+from shared.http.problems import FieldError, documented, refuse
 from shared.outbox import OutboxRelay
 from shared.security import Caller, Role
 
@@ -131,7 +131,7 @@ def draft_routes(pool: Pool, access: Access, reach: Reach, relay: OutboxRelay, c
             case DraftChanged():
                 return _refused(outcome)
             case list():
-                raise invalid(*(FieldError(field=problem.field, message=problem.message) for problem in outcome))
+                raise wrong_fields(outcome)
             case _:
                 offer = granted(outcome)
         relay.wake()
@@ -148,7 +148,7 @@ def draft_routes(pool: Pool, access: Access, reach: Reach, relay: OutboxRelay, c
         """Begin an offer that is like this one, under a code of its own."""
         outcome = await publishing.duplicate(pool, offer_id, editor)
         if isinstance(outcome, list):
-            raise invalid(*(FieldError(field=problem.field, message=problem.message) for problem in outcome))
+            raise wrong_fields(outcome)
         offer = granted(outcome)
         relay.wake()
         response.headers["Location"] = f"/api/offers/{offer.id}"
@@ -188,7 +188,7 @@ def version_routes(pool: Pool, access: Access) -> APIRouter:
         if kept is None:
             refuse(HTTPStatus.NOT_FOUND, "there is no such version")
         draft = _found(await find_draft(pool, offer_id, editor.name))
-        content = kept.content | {"code": draft.offer.code}
+        content = kept.content_for(draft.offer)
         return _view(_found(await drafts.save_draft(pool, offer_id, editor.name, known.revision, content)))
 
     return routes
@@ -227,4 +227,4 @@ def _checked(draft: Draft) -> OfferDraft:
     checked = draft.checked()
     if isinstance(checked, OfferDraft):
         return checked
-    raise invalid(*(FieldError(field=problem.field, message=problem.message) for problem in checked))
+    raise wrong_fields(checked)

@@ -45,10 +45,6 @@ WHERE offer_id = $1 AND edited_by = $2
 -- The draft was made from another version.
 UPDATE offer_drafts SET base_version = $3 WHERE offer_id = $1 AND edited_by = $2
 
--- name: draft_owners
--- Who else has a draft of an offer.
-SELECT d.edited_by, d.updated_at FROM offer_drafts AS d WHERE d.offer_id = $1 ORDER BY d.updated_at DESC
-
 -- name: add_version
 -- What an offer is at a version.
 INSERT INTO offer_versions (offer_id, version, change, content, allowed_users, made_by)

@@ -1,11 +1,13 @@
 """What the routes share: the version a request states, and refusals as problems."""
 
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Final, NoReturn, assert_never
 
 from fastapi import Header
 
+from services.admin.content import FieldProblem
 from services.admin.editing import (
     CodeTaken,
     LimitBelowUsage,
@@ -15,7 +17,7 @@ from services.admin.editing import (
     StaleVersion,
 )
 from services.admin.models import INTEGER_MAX, Offer
-from shared.http.problems import FieldError, Refused, refuse
+from shared.http.problems import FieldError, Refused, invalid, refuse
 
 IfMatch = Annotated[str | None, Header(description='the version the change was made from, as the ETag: "3"')]
 
@@ -81,6 +83,11 @@ def refusal_text(refusal: Refusal) -> str:
         explain_refusal(refusal)
     except Refused as refused:
         return refused.problem.detail
+
+
+def wrong_fields(problems: Sequence[FieldProblem]) -> Refused:
+    """What is wrong with which field, as a problem."""
+    return invalid(*(FieldError(field=problem.field, message=problem.message) for problem in problems))
 
 
 def _conflict(name: str, detail: str, field: str | None = None) -> NoReturn:

@@ -24,6 +24,10 @@ class Version:
     made_by: str
     made_at: datetime
 
+    def content_for(self, offer: Offer) -> Content:
+        """What a draft that returns to this version holds: everything but the offer's code, which checkouts know."""
+        return self.content | {"code": offer.code}
+
 
 async def keep_version(connection: Connection, offer: Offer, change: ChangeType, made_by: str) -> None:
     """Keep what the offer is now, in the transaction that made it so."""

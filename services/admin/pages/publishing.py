@@ -17,9 +17,9 @@ from services.admin.judging import operator_names
 from services.admin.models import Offer, OfferDraft
 from services.admin.pages.rendering import Pages
 from services.admin.publishing import ReachNotConfirmed
-from services.admin.requests import explain_refusal, granted, refusal_text
+from services.admin.requests import explain_refusal, granted, refusal_text, wrong_fields
 from services.admin.versions import find_version, list_versions
-from shared.http.problems import FieldError, Refused, invalid, refuse
+from shared.http.problems import Refused, refuse
 from shared.security import Caller, Role
 
 SAMPLE: Final = 8
@@ -118,7 +118,7 @@ def publishing_routes(pages: Pages) -> APIRouter:
         if kept is None:
             refuse(HTTPStatus.NOT_FOUND, "there is no such version")
         draft = await _draft(pages, offer_id, caller)
-        content = kept.content | {"code": draft.offer.code}
+        content = kept.content_for(draft.offer)
         outcome = await drafts.save_draft(pages.pool, offer_id, caller.name, draft.revision, content)
         if isinstance(outcome, DraftChanged):
             refuse(HTTPStatus.CONFLICT, "the draft is being changed in another tab; try again")
@@ -145,7 +145,7 @@ def publishing_routes(pages: Pages) -> APIRouter:
     async def duplicate(offer_id: UUID, caller: Editor) -> Response:
         outcome = await publishing.duplicate(pages.pool, offer_id, caller)
         if isinstance(outcome, list):
-            raise invalid(*(FieldError(field=problem.field, message=problem.message) for problem in outcome))
+            raise wrong_fields(outcome)
         offer = granted(outcome)
         pages.relay.wake()
         return RedirectResponse(f"/offers/{offer.id}/edit", HTTPStatus.SEE_OTHER)
